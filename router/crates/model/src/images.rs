@@ -1,0 +1,127 @@
+//! What happens to events when row images are dropped, and when an update changes the key.
+
+use arrow_array::{Array, ArrayRef, BooleanArray};
+use arrow_buffer::BooleanBuffer;
+use arrow_select::filter::{FilterBuilder, filter};
+
+use crate::{Batch, Kind, Op, Run};
+
+/// What [`keep_images`] made of a batch.
+#[derive(Clone, Debug)]
+pub struct Kept {
+    /// The images that were kept.
+    pub batch: Batch,
+    /// Events of which no image was kept.
+    pub dropped_events: u64,
+}
+
+/// Keeps the images whose `keep` is true and says what their events are now: both images of an update kept =
+/// update, only the after image = insert, only the before image = delete, none = the event is gone.
+///
+/// # Panics
+/// If `keep` has not one value for each image.
+pub fn keep_images(batch: &Batch, keep: &[bool]) -> Kept {
+    assert_eq!(keep.len(), batch.rows(), "one decision for each image");
+    if keep.iter().all(|&k| k) {
+        return Kept { batch: batch.clone(), dropped_events: 0 };
+    }
+    let mut kinds = Vec::with_capacity(batch.rows());
+    let mut runs: Vec<Run> = Vec::new();
+    let mut dropped_events = 0;
+    // (run, event) that would continue the last run written, if it comes next
+    let mut next = (u32::MAX, 0);
+    for event in batch.events() {
+        let before = event.before.is_some_and(|r| keep[r as usize]);
+        let after = event.after.is_some_and(|r| keep[r as usize]);
+        if !before && !after {
+            dropped_events += 1;
+            continue;
+        }
+        if next != (event.run, event.event) {
+            let run = batch.runs[event.run as usize];
+            runs.push(Run { row: kinds.len() as u32, event: event.event, nth: event.nth, ..run });
+        }
+        next = (event.run, event.event + 1);
+        match (event.op, before, after) {
+            (Op::Update, true, true) => kinds.extend([Kind::Before, Kind::After]),
+            (Op::Update, true, false) | (Op::Delete, ..) => kinds.push(Kind::Delete),
+            (Op::Update, ..) | (Op::Create, ..) => kinds.push(Kind::Insert),
+            (Op::Read, ..) => kinds.push(Kind::Snapshot),
+        }
+    }
+    let mask = BooleanArray::from(keep.to_vec());
+    let plan = FilterBuilder::new(&mask).optimize().build();
+    let cut = |c: &ArrayRef| plan.filter(c.as_ref()).expect("a mask of the column's length");
+    let columns = batch.columns.iter().map(cut).collect();
+    let cut_bits = |bits: &BooleanBuffer| -> BooleanBuffer {
+        let bits = BooleanArray::new(bits.clone(), None);
+        let kept = filter(&bits, &mask).expect("a mask of the column's length");
+        BooleanArray::from(kept.to_data()).values().clone()
+    };
+    let absent = batch.absent.iter().map(|bits| bits.as_ref().map(cut_bits)).collect();
+    let batch = Batch { table: batch.table.clone(), kinds, runs, columns, absent };
+    Kept { batch, dropped_events }
+}
+
+/// Turns each update whose key columns differ between its images into a delete of the old key and an insert of the
+/// new one: two events with one offset, `part` 0 and 1. Returns how many there were.
+///
+/// A key column that is absent from the after image did not change.
+pub fn split_key_changes(batch: &mut Batch) -> u64 {
+    if batch.table.key.is_empty() || !batch.kinds.contains(&Kind::Before) {
+        return 0;
+    }
+    let changed: Vec<(u32, u32)> = batch
+        .events()
+        .filter(|e| e.op == Op::Update && e.part == 0)
+        .filter_map(|e| Some((e.before?, e.after?)))
+        .filter(|&(before, after)| key_differs(batch, before as usize, after as usize))
+        .collect();
+    if changed.is_empty() {
+        return 0;
+    }
+    for &(before, after) in &changed {
+        batch.kinds[before as usize] = Kind::Delete;
+        batch.kinds[after as usize] = Kind::Insert;
+    }
+    let mut runs = Vec::with_capacity(batch.runs.len() + 2 * changed.len());
+    let mut changed = changed.into_iter().peekable();
+    for r in 0..batch.runs.len() {
+        let rows = batch.run_rows(r);
+        let mut run = batch.runs[r];
+        // walk the images with their old meaning: a changed pair counts as one event
+        let (mut row, mut done) = (rows.start as u32, 0);
+        while row < rows.end as u32 {
+            let (event, nth) = (batch.runs[r].event + done, batch.runs[r].nth + done);
+            if changed.next_if(|c| c.0 == row).is_some() {
+                if run.row < row {
+                    runs.push(run);
+                }
+                runs.push(Run { row, event, nth, part: 0, ..run });
+                runs.push(Run { row: row + 1, event, nth, part: 1, ..run });
+                run = Run { row: row + 2, event: event + 1, nth: nth + 1, ..run };
+                row += 2;
+            } else {
+                row += if batch.kinds[row as usize] == Kind::Before { 2 } else { 1 };
+            }
+            done += 1;
+        }
+        if run.row < rows.end as u32 {
+            runs.push(run);
+        }
+    }
+    let split = runs.iter().filter(|r| r.part == 1).count() as u64;
+    batch.runs = runs;
+    split
+}
+
+fn key_differs(batch: &Batch, before: usize, after: usize) -> bool {
+    batch.table.key.iter().any(|&k| {
+        let k = k as usize;
+        if batch.is_absent(k, before) || batch.is_absent(k, after) {
+            return false;
+        }
+        let column = &batch.columns[k];
+        column.slice(before, 1).as_ref() != column.slice(after, 1).as_ref()
+    })
+}

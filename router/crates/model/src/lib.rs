@@ -1,0 +1,26 @@
+//! The words that every part of Forebay speaks: schemas, row images, batches, blocks, positions, offsets and
+//! faults. No I/O and no async live here; every other crate depends on this one and on no other part.
+//!
+//! Left of the changelog there are positions ([`Position`], the server's); right of it there are offsets
+//! ([`Offset`], ours: dense, one per change event and source).
+
+mod batch;
+mod block;
+mod fault;
+mod gtid;
+mod images;
+mod position;
+mod schema;
+mod tables;
+
+pub use batch::{Batch, ChangeEvent, Events, Kind, Op, Run};
+pub use block::{Block, Origin, Txn};
+pub use fault::{Class, Code, Fault};
+pub use gtid::{Gtid, GtidSet};
+pub use images::{Kept, keep_images, split_key_changes};
+pub use position::Position;
+pub use schema::{Column, ColumnType, TableSchema};
+pub use tables::TablePattern;
+
+/// The number of a change event in a source's changelog: dense, from 0. An update (two row images) has one.
+pub type Offset = u64;
