@@ -5,6 +5,7 @@
 
 use std::error::Error as StdError;
 use std::fmt;
+use std::time::Duration;
 
 /// What a fault means for the work that met it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -37,6 +38,7 @@ pub struct Fault {
     code: Code,
     what: String,
     fix: String,
+    retry_after: Option<Duration>,
     cause: Option<Box<dyn StdError + Send + Sync>>,
 }
 
@@ -44,7 +46,7 @@ impl Fault {
     /// A fault that says what failed; add the rest with [`fix`](Self::fix) and [`cause`](Self::cause).
     #[must_use]
     pub fn new(code: Code, what: impl Into<String>) -> Self {
-        Fault { code, what: what.into(), fix: String::new(), cause: None }
+        Fault { code, what: what.into(), fix: String::new(), retry_after: None, cause: None }
     }
 
     /// What the operator should do, as an imperative sentence (a statement to run where there is one).
@@ -59,6 +61,18 @@ impl Fault {
     pub fn cause(mut self, cause: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
         self.cause = Some(cause.into());
         self
+    }
+
+    /// How long the other side asked to be left alone.
+    #[must_use]
+    pub fn retry_after(mut self, wait: Duration) -> Self {
+        self.retry_after = Some(wait);
+        self
+    }
+
+    /// How long the other side asked to be left alone, if it did.
+    pub fn wait_asked(&self) -> Option<Duration> {
+        self.retry_after
     }
 
     /// The stable code.

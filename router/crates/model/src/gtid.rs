@@ -29,10 +29,13 @@ impl fmt::Display for Gtid {
     }
 }
 
+/// A server's UUID and a tag ("" = untagged).
+type Source = ([u8; 16], String);
+
 /// A set of transactions: for each server and tag, rising ranges with both ends included, never touching.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct GtidSet {
-    ranges: BTreeMap<([u8; 16], String), Vec<(u64, u64)>>,
+    ranges: BTreeMap<Source, Vec<(u64, u64)>>,
 }
 
 impl GtidSet {

@@ -11,6 +11,7 @@ mod gtid;
 mod images;
 mod position;
 mod schema;
+mod secret;
 mod tables;
 
 pub use batch::{Batch, ChangeEvent, Events, Kind, Op, Run};
@@ -20,6 +21,7 @@ pub use gtid::{Gtid, GtidSet};
 pub use images::{Kept, keep_images, split_key_changes};
 pub use position::Position;
 pub use schema::{Column, ColumnType, TableSchema};
+pub use secret::{PLAIN_SECRET, Secret, SecretRef};
 pub use tables::TablePattern;
 
 /// The number of a change event in a source's changelog: dense, from 0. An update (two row images) has one.
