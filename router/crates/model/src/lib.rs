@@ -13,6 +13,8 @@ mod position;
 mod schema;
 mod secret;
 mod tables;
+#[cfg(test)]
+mod tests;
 
 pub use batch::{Batch, ChangeEvent, Events, Kind, Op, Run};
 pub use block::{Block, Origin, Txn};
