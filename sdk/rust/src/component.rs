@@ -1,0 +1,151 @@
+//! The glue between the component's exports and a [`Transform`]: the typed configuration, the panic hook, log lines.
+
+use std::marker::PhantomData;
+
+use serde::de::DeserializeOwned;
+
+use crate::bindings::exports::forebay::transform::transformer::{Binding, Guest, GuestBinding, PluginInfo};
+use crate::bindings::forebay::transform::host;
+use crate::{Batch, Error, Level, Output, Plan, TableSchema, Transform};
+
+/// Who a plugin is; [`export!`](crate::export) fills it from the crate's `Cargo.toml`.
+pub trait Describe {
+    /// The crate's name.
+    const NAME: &'static str;
+    /// The crate's version.
+    const VERSION: &'static str;
+    /// The crate's description.
+    const DESCRIPTION: &'static str;
+}
+
+/// What [`export!`](crate::export) exports.
+#[derive(Debug)]
+pub struct Component<T>(PhantomData<T>);
+
+/// The resource that the host holds.
+#[derive(Debug)]
+pub struct Bound<T>(T);
+
+impl<T> Component<T> {
+    /// The one value there is.
+    pub const NEW: Self = Component(PhantomData);
+}
+
+impl<T: Transform + Describe> Guest for Component<T> {
+    type Binding = Bound<T>;
+
+    fn describe() -> PluginInfo {
+        PluginInfo {
+            name: T::NAME.to_owned(),
+            version: T::VERSION.to_owned(),
+            description: T::DESCRIPTION.to_owned(),
+        }
+    }
+}
+
+impl<T: Transform> GuestBinding for Bound<T> {
+    fn open(schema: TableSchema, config: String) -> Result<Binding, Error> {
+        // wasm32-unknown-unknown has no standard error: without this a panic's text is lost
+        std::panic::set_hook(Box::new(|panic| host::stderr(format!("{panic}\n").as_bytes())));
+        Ok(Binding::new(Bound(T::open(&schema, parse_config(&config)?)?)))
+    }
+
+    fn plan(&self) -> Plan {
+        self.0.plan()
+    }
+
+    fn apply(&self, input: Batch) -> Result<Output, Error> {
+        self.0.apply(input)
+    }
+}
+
+/// Reads a configuration.
+///
+/// # Errors
+/// [`Error::Config`] with the path of what is wrong (`columns.email.keep_last: ...`). The value that stands there is
+/// left out: it may be a secret.
+pub fn parse_config<C: DeserializeOwned>(json: &str) -> Result<C, Error> {
+    let mut deserializer = serde_json::Deserializer::from_str(json);
+    let config = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
+        let path = error.path().to_string();
+        let problem = without_value(&error.inner().to_string());
+        Error::Config(if path == "." { problem } else { format!("{path}: {problem}") })
+    })?;
+    deserializer.end().map_err(|error| Error::Config(error.to_string()))?;
+    Ok(config)
+}
+
+/// serde's sentence without the value that it quotes, and without the line and column in a text that nobody sees.
+fn without_value(problem: &str) -> String {
+    let problem = problem.rsplit_once(" at line ").map_or(problem, |(sentence, _)| sentence);
+    let Some((found, expected)) = problem.rsplit_once(", expected ") else { return problem.to_owned() };
+    if !["invalid type", "invalid value", "unknown variant"].iter().any(|kind| found.starts_with(kind)) {
+        return problem.to_owned();
+    }
+    let found = found.split(['"', '`']).next().unwrap_or_default().trim_end();
+    format!("{found}, expected {expected}")
+}
+
+/// Writes a log line; the host cuts it at 8 KiB and limits the rate. Never put a row value into one. Natively, in
+/// tests, it goes to standard error.
+pub fn log(level: Level, message: &str) {
+    if cfg!(target_arch = "wasm32") {
+        host::log(level, message);
+    } else {
+        eprintln!("{level:?}: {message}");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(serde::Deserialize, Debug)]
+    #[serde(deny_unknown_fields)]
+    #[allow(dead_code, reason = "only read through Debug")]
+    struct Config {
+        columns: std::collections::BTreeMap<String, Rule>,
+    }
+
+    #[derive(serde::Deserialize, Debug)]
+    #[serde(deny_unknown_fields)]
+    #[allow(dead_code, reason = "only read through Debug")]
+    struct Rule {
+        keep: Option<u32>,
+        encoding: Option<Encoding>,
+    }
+
+    #[derive(serde::Deserialize, Debug)]
+    #[serde(rename_all = "lowercase")]
+    enum Encoding {
+        Hex,
+    }
+
+    fn problem(json: &str) -> String {
+        match parse_config::<Config>(json) {
+            Err(Error::Config(problem)) => problem,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_problem_names_its_path_and_not_its_value() {
+        assert!(parse_config::<Config>(r#"{"columns":{"a":{"keep":1,"encoding":"hex"}}}"#).is_ok());
+        assert_eq!(
+            problem(r#"{"columns":{"phone":{"keep":"s3cret, expected or not"}}}"#),
+            "columns.phone.keep: invalid type: string, expected u32"
+        );
+        assert_eq!(
+            problem(r#"{"columns":{"phone":{"keep":-5}}}"#),
+            "columns.phone.keep: invalid value: integer, expected u32"
+        );
+        let unknown = problem(r#"{"columns":{"phone":{"encoding":"s3cret"}}}"#);
+        assert_eq!(unknown, "columns.phone.encoding: unknown variant, expected `hex`");
+        assert_eq!(
+            problem(r#"{"columns":{"phone":{"kepp":1}}}"#),
+            "columns.phone.kepp: unknown field `kepp`, expected `keep` or `encoding`"
+        );
+        assert_eq!(problem("{}"), "missing field `columns`");
+        assert_eq!(problem(r#"{"columns":{}} x"#), "trailing characters at line 1 column 16");
+    }
+}

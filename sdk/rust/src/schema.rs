@@ -1,0 +1,131 @@
+//! Reading a table's schema and writing a plan.
+
+use crate::{ColumnDef, Edit, Error, Layout, LogicalType, Output, Plan, Rename, Retype, TableSchema};
+
+impl TableSchema {
+    /// The index of a column; names are compared exactly.
+    ///
+    /// # Errors
+    /// [`Error::Schema`] that names the column and the table.
+    pub fn column(&self, name: &str) -> Result<u32, Error> {
+        let found = self.columns.iter().position(|c| c.name == name);
+        found.map(|index| index as u32).ok_or_else(|| {
+            Error::Schema(format!("table {}.{} has no column `{name}`", self.database, self.table))
+        })
+    }
+
+    /// As [`column`](Self::column), of a text column (CHAR, VARCHAR, TEXT, ENUM, SET).
+    ///
+    /// # Errors
+    /// [`Error::Schema`] if there is none of the name, or it is something else than text.
+    pub fn text_column(&self, name: &str) -> Result<u32, Error> {
+        let index = self.column(name)?;
+        let def = self.def(index);
+        if def.logical == LogicalType::Text {
+            return Ok(index);
+        }
+        Err(Error::Schema(format!("column `{name}` is {}, not text", def.native_type)))
+    }
+
+    /// The column at an index from [`column`](Self::column).
+    ///
+    /// # Panics
+    /// If there is none.
+    pub fn def(&self, column: u32) -> &ColumnDef {
+        &self.columns[column as usize]
+    }
+}
+
+impl ColumnDef {
+    /// A text column; `characters` = the longest text, in characters.
+    pub fn text(name: &str, characters: usize, nullable: bool) -> ColumnDef {
+        let native_type = if characters <= 16_383 { format!("varchar({characters})") } else { String::new() };
+        ColumnDef {
+            name: name.to_owned(),
+            logical: LogicalType::Text,
+            layout: Layout::Text,
+            nullable,
+            native_type,
+        }
+    }
+}
+
+impl Default for Plan {
+    /// Changes nothing.
+    fn default() -> Plan {
+        Plan { reads: Vec::new(), edits: Vec::new(), filters: false, needs_kinds: false }
+    }
+}
+
+impl Plan {
+    /// `apply` is given this column; again for a column already read does nothing.
+    #[must_use]
+    pub fn read(mut self, column: u32) -> Plan {
+        if !self.reads.contains(&column) {
+            self.reads.push(column);
+        }
+        self
+    }
+
+    /// Leaves a column out of the result.
+    #[must_use]
+    pub fn drop(self, column: u32) -> Plan {
+        self.edit(Edit::Drop(column))
+    }
+
+    /// Gives a column another name.
+    #[must_use]
+    pub fn rename(self, column: u32, name: impl Into<String>) -> Plan {
+        self.edit(Edit::Rename(Rename { column, name: name.into() }))
+    }
+
+    /// Makes every cell of a column NULL.
+    #[must_use]
+    pub fn nullify(self, column: u32) -> Plan {
+        self.edit(Edit::Nullify(column))
+    }
+
+    /// `apply` returns new cells for a column.
+    #[must_use]
+    pub fn replace(self, column: u32) -> Plan {
+        self.edit(Edit::Replace(column))
+    }
+
+    /// `apply` returns new cells for a column, which becomes what `def` says.
+    #[must_use]
+    pub fn retype(self, column: u32, def: ColumnDef) -> Plan {
+        self.edit(Edit::Retype(Retype { column, def }))
+    }
+
+    /// `apply` returns the cells of a new last column.
+    #[must_use]
+    pub fn append(self, def: ColumnDef) -> Plan {
+        self.edit(Edit::Append(def))
+    }
+
+    /// `apply` may drop and reject images.
+    #[must_use]
+    pub fn filtering(mut self) -> Plan {
+        self.filters = true;
+        self
+    }
+
+    /// `apply` is given the images' kinds.
+    #[must_use]
+    pub fn with_kinds(mut self) -> Plan {
+        self.needs_kinds = true;
+        self
+    }
+
+    fn edit(mut self, edit: Edit) -> Plan {
+        self.edits.push(edit);
+        self
+    }
+}
+
+impl Default for Output {
+    /// No computed columns; every image kept.
+    fn default() -> Output {
+        Output { columns: Vec::new(), keep: Vec::new(), rejects: Vec::new() }
+    }
+}
