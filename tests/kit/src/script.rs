@@ -1,0 +1,50 @@
+//! Calls to `scripts/mysql`, which knows how a MySQL is had on this machine.
+
+use std::path::{Path, PathBuf};
+use std::process::{ChildStdin, Command, Stdio};
+
+use anyhow::{Context, Result, bail};
+
+fn mysql() -> Command {
+    let mut command = Command::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../../scripts/mysql"));
+    // A server of one's own is asked for here; `FOREBAY_MYSQL` names one that is not.
+    command.env_remove("FOREBAY_MYSQL");
+    command
+}
+
+/// A new folder for a server.
+pub(crate) fn folder() -> Result<PathBuf> {
+    Ok(tempfile::Builder::new().prefix("forebay-mysql-").tempdir()?.keep())
+}
+
+/// Starts a server in `dir` and returns its URL, and the pipe that keeps the server alive.
+pub(crate) fn up(dir: &Path, options: &[String]) -> Result<(String, ChildStdin)> {
+    let mut command = mysql();
+    command.arg("up").arg(dir).arg("--lifeline").args(options);
+    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
+    // `wait` would close standard input, and with it the server's life.
+    let lifeline = child.stdin.take().context("standard input is a pipe")?;
+    let output = child.stdout.take().map(std::io::read_to_string).transpose()?.unwrap_or_default();
+    let status = child.wait()?;
+    if !status.success() {
+        let said = child.stderr.take().map(std::io::read_to_string).transpose()?.unwrap_or_default();
+        bail!("scripts/mysql up failed ({status}):\n{said}");
+    }
+    Ok((output.trim().to_owned(), lifeline))
+}
+
+/// `down`, `kill`, or `up` of a server that ran before, in `dir`.
+pub(crate) fn act(verb: &str, dir: &Path, options: &[String]) -> Result<()> {
+    let mut command = mysql();
+    let out = command
+        .arg(verb)
+        .arg(dir)
+        .args(options)
+        .stdin(Stdio::null())
+        .output()
+        .with_context(|| format!("scripts/mysql {verb}"))?;
+    if !out.status.success() {
+        bail!("scripts/mysql {verb} failed ({}):\n{}", out.status, String::from_utf8_lossy(&out.stderr));
+    }
+    Ok(())
+}
