@@ -1,0 +1,49 @@
+# What a developer does here. `make` or `make help` lists it. CARGO_TARGET_DIR is respected.
+
+CARGO ?= cargo
+TARGET := $(or $(CARGO_TARGET_DIR),target)
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test bench lint fmt plugins mysql audit clean
+
+help: ## list these targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: ## build, and watch changes of a real MySQL arrive at two consumers (Ctrl-C ends it)
+	@scripts/demo
+
+test: plugins ## all tests, against a real MySQL and with the WASM plugins built
+	$(CARGO) test --workspace --locked
+	$(CARGO) test --manifest-path plugins/Cargo.toml --workspace --locked
+
+bench: ## rows per CPU second, memory and latency, measured on the release build (about 15 minutes)
+	$(CARGO) build --release --locked --package forebay --bin forebay
+	$(CARGO) build --profile fast --locked --package forebay-bench
+	scripts/wasm-rust build plugins/mask $(TARGET)/guests/mask.wasm
+	$(TARGET)/fast/forebay-bench --forebay $(TARGET)/release/forebay --mask $(TARGET)/guests/mask.wasm $(BENCH)
+
+lint: ## formatting, clippy, dependency policy, links in the documents
+	$(CARGO) fmt --all --check
+	$(CARGO) fmt --manifest-path plugins/Cargo.toml --all --check
+	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
+	$(CARGO) clippy --manifest-path plugins/Cargo.toml --workspace --all-targets --locked -- -D warnings
+	scripts/cargo-deny --locked check bans licenses sources
+	scripts/cargo-deny --locked --manifest-path plugins/Cargo.toml --config deny.toml check bans licenses sources
+	scripts/check-links
+
+fmt: ## format all Rust code
+	$(CARGO) fmt --all
+	$(CARGO) fmt --manifest-path plugins/Cargo.toml --all
+
+plugins: ## build the WASM plugins and the tests' guests into the target folder
+	scripts/wasm-rust guests
+
+mysql: ## get the private MySQL ready (otherwise done on first use) and say where it comes from
+	scripts/mysql prepare
+	@scripts/mysql which
+
+audit: ## known vulnerabilities in dependencies (fetches the advisory database)
+	scripts/cargo-deny --locked check advisories
+
+clean: ## delete what was built here; the caches in ~/.cache/forebay stay
+	$(CARGO) clean
