@@ -1,0 +1,372 @@
+//! The one thread that writes: group commit, the quota, and the order of all changes to the file.
+//!
+//! Promises: blocks and the position that covers them are in one commit (invariant 1); readers are told of a commit only after
+//! it is durable (invariant 2); the blocks of an open transaction become visible together; at the quota it waits and drops nothing
+//! (invariant 6). After any fault it ends: what was not committed is gone, and the source reads it again from the position.
+
+use std::collections::VecDeque;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use forebay_model::{Block, Fault, Offset, Position};
+use redb::WriteTransaction;
+use tokio::sync::{OwnedSemaphorePermit, oneshot, watch};
+
+use crate::codec::{Encoder, Head};
+use crate::file::{Counters, HEADS, PIECES, SCHEMAS};
+use crate::inbox::{Ended, Item, Requests, TrimRequest};
+use crate::shared::Shared;
+use crate::{codes, pieces, retention};
+
+/// A commit costs some 155 us of CPU whatever is in it. A change after a pause is committed at once; under a stream of small
+/// ones commits keep this distance.
+const GAP: Duration = Duration::from_millis(2);
+/// With so many bytes waiting the distance does not matter.
+const SOON: usize = 256 << 10;
+/// One commit takes at most this (and at least one block).
+const GROUP: usize = 4 << 20;
+/// How often a position that covers no event is worth a sync.
+const IDLE: Duration = Duration::from_secs(1);
+
+/// See the module's text.
+pub(crate) struct Writer {
+    shared: Arc<Shared>,
+    encoder: Encoder,
+    counters: Counters,
+    position: Option<Position>,
+    /// One past the last stored event.
+    next: Offset,
+    last_commit: Option<Instant>,
+    head: watch::Sender<Offset>,
+    durable: watch::Sender<u64>,
+    /// The last thing done was a slice of a trim: entries come first now.
+    trimmed: bool,
+}
+
+/// One thing to do.
+enum Work {
+    Commit(VecDeque<Item>),
+    Discard(oneshot::Sender<()>, u64),
+    Trim(TrimRequest),
+    Close,
+}
+
+/// What is written but not yet committed.
+struct Staged {
+    counters: Counters,
+    position: Option<Position>,
+    next: Offset,
+    blocks: Vec<(Arc<Block>, usize)>,
+    /// The number of the last entry; 0 = none.
+    number: u64,
+    permits: Vec<OwnedSemaphorePermit>,
+    /// The room that the next block lacked.
+    full: Option<u64>,
+}
+
+impl Writer {
+    pub(crate) fn new(shared: Arc<Shared>, head: watch::Sender<Offset>, durable: watch::Sender<u64>) -> Self {
+        let (counters, position) = {
+            let recent = shared.recent();
+            (recent.counters.clone(), recent.position.clone())
+        };
+        let next = counters.head;
+        let encoder = Encoder::new();
+        Writer { shared, encoder, counters, position, next, last_commit: None, head, durable, trimmed: false }
+    }
+
+    /// Works until closed, or until something fails; then everybody who waits is told.
+    pub(crate) fn run(mut self) {
+        let fault = match catch_unwind(AssertUnwindSafe(|| self.work())) {
+            Ok(Ok(())) => self.shared.file.closed(),
+            Ok(Err(fault)) => {
+                tracing::error!(path = %self.shared.file.path().display(), %fault, "the changelog's writer stopped");
+                fault
+            }
+            Err(panic) => {
+                let why = panic.downcast_ref::<String>().map(String::as_str);
+                let why = why.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("no reason given");
+                let path = self.shared.file.path().display();
+                tracing::error!(%path, why, "the changelog's writer panicked");
+                Fault::new(
+                    codes::STOPPED,
+                    format!("the writer of changelog {path} ended unexpectedly: {why}"),
+                )
+                .fix("please report it with the log lines before it")
+            }
+        };
+        let ended = Ended::new(&fault);
+        let left = self.shared.inbox.ask(|requests| {
+            requests.ended = Some(ended);
+            requests.weight = 0;
+            (std::mem::take(&mut requests.items), std::mem::take(&mut requests.trims))
+        });
+        self.shared.room.close();
+        drop(left);
+        // dropping self drops the senders of the watches: whoever waits on them wakes
+    }
+
+    fn work(&mut self) -> Result<(), Fault> {
+        loop {
+            let work = self.next_work();
+            self.trimmed = matches!(work, Work::Trim(_));
+            match work {
+                Work::Commit(group) => self.commit(group)?,
+                Work::Discard(done, number) => self.discard(done, number)?,
+                Work::Trim(request) => self.trim(request)?,
+                Work::Close => return Ok(()),
+            }
+        }
+    }
+
+    fn next_work(&self) -> Work {
+        let shared = self.shared.clone();
+        let mut requests = shared.inbox.lock();
+        loop {
+            if !self.trimmed
+                && let Some(request) = requests.trims.pop_front()
+            {
+                return Work::Trim(request);
+            }
+            let discard = requests.items.pop_front_if(|item| matches!(item, Item::Discard { .. }));
+            if let Some(Item::Discard { done, number }) = discard {
+                return Work::Discard(done, number);
+            }
+            let mut wait = None;
+            if !requests.items.is_empty() && !requests.blocked {
+                let left = self.due(&requests);
+                if left.is_zero() {
+                    return Work::Commit(requests.take(GROUP));
+                }
+                wait = Some(left);
+            }
+            if let Some(request) = requests.trims.pop_front() {
+                return Work::Trim(request);
+            }
+            if requests.closing {
+                return Work::Close;
+            }
+            requests = shared.inbox.wait(requests, wait);
+        }
+    }
+
+    /// How long the queue may still wait for more to come.
+    fn due(&self, requests: &Requests) -> Duration {
+        if requests.closing || requests.flush > *self.durable.borrow() || requests.weight >= SOON {
+            return Duration::ZERO;
+        }
+        let only = requests.items.len() == 1 && requests.items[0].is_position_only();
+        let gap = if only && self.next == self.counters.head { IDLE } else { GAP };
+        self.last_commit.map_or(Duration::ZERO, |last| gap.saturating_sub(last.elapsed()))
+    }
+
+    fn commit(&mut self, mut group: VecDeque<Item>) -> Result<(), Fault> {
+        let shared = self.shared.clone();
+        let mut staged = Staged {
+            counters: self.counters.clone(),
+            position: None,
+            next: self.next,
+            blocks: Vec::new(),
+            number: 0,
+            permits: Vec::new(),
+            full: None,
+        };
+        let written = shared.file.write("writing", |txn| {
+            self.stage(txn, &mut group, &mut staged)?;
+            let moved = staged.position.is_some() && staged.position != self.position;
+            let changed = moved || !staged.blocks.is_empty() || staged.counters != self.counters;
+            if changed {
+                staged.counters.next_schema = shared.schemas.next();
+                shared.file.put_counters(txn, &staged.counters)?;
+            }
+            if moved {
+                shared.file.put_meta(txn, "position", &staged.position)?;
+            }
+            Ok((changed, changed))
+        })?;
+        let full = staged.full;
+        if staged.number > 0 {
+            self.publish(staged, written);
+        }
+        if let Some(lacking) = full {
+            self.pause(lacking);
+            shared.inbox.lock().put_back(group);
+        }
+        Ok(())
+    }
+
+    /// Writes the group's entries, as far as the quota allows; the rest stays in the group.
+    fn stage(
+        &mut self,
+        txn: &WriteTransaction,
+        group: &mut VecDeque<Item>,
+        staged: &mut Staged,
+    ) -> Result<(), Fault> {
+        let file = &self.shared.file;
+        let fault = |e: redb::Error| file.fault("writing", e);
+        let mut heads = txn.open_table(HEADS).map_err(|e| fault(e.into()))?;
+        let mut bodies = txn.open_table(PIECES).map_err(|e| fault(e.into()))?;
+        let now = now_us();
+        while let Some(Item::Entry { block, .. }) = group.front_mut() {
+            if let Some(block) = block {
+                block.first = staged.next;
+                let mut ids = Vec::with_capacity(block.batches.len());
+                let mut new = Vec::new();
+                for batch in &mut block.batches {
+                    let named = self.shared.schemas.name(&batch.table, block.first);
+                    batch.table = named.table;
+                    ids.push(named.id);
+                    if named.new {
+                        new.push((named.id, batch.table.clone()));
+                    }
+                }
+                let last_us = last_us(block, now).max(staged.counters.last_us);
+                let head = self.encoder.encode(block, &ids, last_us);
+                let head_bytes = head.to_bytes();
+                let room = pieces::room_of(head_bytes.len(), self.encoder.body().len());
+                let quota = self.shared.options.quota_bytes.unwrap_or(u64::MAX);
+                if staged.counters.bytes.saturating_add(room) > quota {
+                    self.shared.schemas.forget(&new.iter().map(|(id, _)| *id).collect::<Vec<_>>());
+                    staged.full = Some(room);
+                    return Ok(());
+                }
+                pieces::insert(&mut heads, &mut bodies, head.first, &head_bytes, self.encoder.body())
+                    .map_err(|e| fault(e.into()))?;
+                for (id, table) in new {
+                    let json = serde_json::to_vec(&*table).expect("a schema has string keys only");
+                    let mut schemas = txn.open_table(SCHEMAS).map_err(|e| fault(e.into()))?;
+                    schemas.insert(id, json.as_slice()).map_err(|e| fault(e.into()))?;
+                }
+                staged.add(&head, room);
+            }
+            if let Some(Item::Entry { block, position, weight, number, permit }) = group.pop_front() {
+                staged.blocks.extend(block.map(|block| (Arc::new(block), weight)));
+                if position.is_some() {
+                    staged.position = position;
+                    staged.counters.head = staged.next;
+                }
+                staged.number = number;
+                staged.permits.push(permit);
+            }
+        }
+        Ok(())
+    }
+
+    /// Tells everybody of a commit.
+    fn publish(&mut self, staged: Staged, written: bool) {
+        self.counters = staged.counters;
+        self.next = staged.next;
+        if staged.position.is_some() {
+            self.position = staged.position;
+        }
+        if written {
+            self.last_commit = Some(Instant::now());
+        }
+        {
+            let mut recent = self.shared.recent();
+            recent.counters = self.counters.clone();
+            recent.next = self.next;
+            if written {
+                recent.commits += 1;
+                recent.last_commit_us = now_us();
+                recent.position = self.position.clone();
+                recent.paused = None;
+            }
+            for (block, weight) in staged.blocks {
+                recent.tail.push(block, weight);
+            }
+        }
+        self.head.send_if_modified(|head| std::mem::replace(head, self.counters.head) != self.counters.head);
+        self.durable.send_replace(staged.number);
+    }
+
+    /// Says why nothing goes on.
+    fn pause(&self, lacking: u64) {
+        let quota = self.shared.options.quota_bytes.unwrap_or(u64::MAX);
+        let stored = self.counters.bytes;
+        let why = if self.counters.first == self.counters.head {
+            "one transaction alone is larger than that; raise the quota"
+        } else {
+            "a route that lags or the retention holds the rest; let the route catch up, remove it, or raise the quota"
+        };
+        let words = format!(
+            "the changelog holds {stored} of {quota} bytes and the next block takes {lacking}: {why}"
+        );
+        let mut recent = self.shared.recent();
+        if recent.paused.is_none() {
+            tracing::warn!(path = %self.shared.file.path().display(), "the source is paused: {words}");
+        }
+        recent.paused = Some(words);
+    }
+
+    fn discard(&mut self, done: oneshot::Sender<()>, number: u64) -> Result<(), Fault> {
+        if self.next > self.counters.head {
+            let file = &self.shared.file;
+            let mut counters = self.counters.clone();
+            let blocks = file.write("forgetting an unfinished transaction", |txn| {
+                let blocks = file.delete_open(txn, &mut counters)?;
+                file.put_counters(txn, &counters)?;
+                Ok((true, blocks))
+            })?;
+            tracing::info!(path = %file.path().display(), blocks, "forgot the blocks of an unfinished transaction");
+            self.counters = counters;
+            self.next = self.counters.head;
+            let mut recent = self.shared.recent();
+            recent.counters = self.counters.clone();
+            recent.next = self.next;
+            recent.tail.drop_from(self.next);
+            drop(recent);
+            self.shared.inbox.lock().blocked = false;
+        }
+        self.durable.send_replace(number);
+        // whoever asked may be gone
+        let _ = done.send(());
+        Ok(())
+    }
+
+    /// One slice of a trim; if there is more to delete it queues again behind the entries.
+    fn trim(&mut self, mut request: TrimRequest) -> Result<(), Fault> {
+        let limit = request.claimed.unwrap_or(Offset::MAX).min(self.counters.head);
+        let slice = retention::delete_slice(&self.shared, &mut self.counters, limit, now_us())?;
+        request.done.blocks += slice.blocks;
+        request.done.events += slice.events;
+        request.done.bytes += slice.bytes;
+        request.done.first = self.counters.first;
+        let mut recent = self.shared.recent();
+        recent.counters = self.counters.clone();
+        recent.tail.drop_before(self.counters.first);
+        drop(recent);
+        let mut requests = self.shared.inbox.lock();
+        if slice.blocks > 0 {
+            requests.blocked = false;
+        }
+        if slice.more {
+            requests.trims.push_back(request);
+        } else {
+            let _ = request.answer.send(request.done);
+        }
+        Ok(())
+    }
+}
+
+impl Staged {
+    fn add(&mut self, head: &Head, room: u64) {
+        self.next = head.end();
+        self.counters.bytes += room;
+        self.counters.blocks += 1;
+        self.counters.last_us = head.last_us;
+    }
+}
+
+/// When the block's last transaction was committed. A server's clock that runs ahead of ours is cut to ours: it would keep
+/// later blocks from ever growing old.
+fn last_us(block: &Block, now: u64) -> u64 {
+    block.origin.txns.iter().map(|txn| txn.commit_us).max().unwrap_or(0).min(now)
+}
+
+/// Microseconds since 1970.
+fn now_us() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_micros()).unwrap_or(u64::MAX)
+}
