@@ -1,7 +1,7 @@
 //! Events that a route could not deliver and nobody may lose.
 //!
-//! A dead letter is known by its event: route, epoch, offset and part. One that is added again (after a crash between the
-//! letter and the checkpoint) takes the place of the first, so the count stays true.
+//! A dead letter is known by its event: route, offset and part. One that is added again (by a replay, or after a crash
+//! between the letter and the checkpoint) takes the place of the first, so the count stays true.
 
 use std::fmt;
 use std::str::FromStr;
@@ -10,11 +10,11 @@ use forebay_model::{Fault, Offset};
 use redb::{ReadableTable, TableDefinition, WriteTransaction};
 use serde::{Deserialize, Serialize};
 
-use crate::db::{Done, Failure, decode, encode, now_us};
+use crate::db::{Done, Failure, decode, encode};
 use crate::{Store, codes};
 
-/// Route, epoch, offset, part.
-type Key = (&'static str, u64, u64, u32);
+/// Route, offset, part.
+type Key = (&'static str, u64, u32);
 /// To a [`Record`].
 const LETTERS: TableDefinition<'_, Key, &[u8]> = TableDefinition::new("dead_letters");
 /// To the event, apart, so that a listing reads no rows.
@@ -25,11 +25,9 @@ const COUNTS: TableDefinition<'_, &str, u64> = TableDefinition::new("dead_letter
 /// Longer reasons are cut, bytes.
 const REASON_BYTES: usize = 1024;
 
-/// Which event of a route: written `epoch-offset-part`.
+/// Which event of a route: written `offset-part`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct LetterId {
-    /// The route's epoch when it met the event.
-    pub epoch: u64,
     /// The event's offset.
     pub offset: Offset,
     /// 0, or 1 for the second of two events that share an offset.
@@ -38,7 +36,7 @@ pub struct LetterId {
 
 impl fmt::Display for LetterId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}-{}-{}", self.epoch, self.offset, self.part)
+        write!(f, "{}-{}", self.offset, self.part)
     }
 }
 
@@ -48,10 +46,9 @@ impl FromStr for LetterId {
     fn from_str(text: &str) -> Result<Self, String> {
         let mut parts = text.split('-');
         let mut next = || parts.next().filter(|p| p.bytes().all(|b| b.is_ascii_digit()))?.parse::<u64>().ok();
-        let id = (|| Some(LetterId { epoch: next()?, offset: next()?, part: next()?.try_into().ok()? }))();
-        id.filter(|_| parts.next().is_none()).ok_or_else(|| {
-            format!("`{text}` is not the id of a dead letter (epoch-offset-part, as in 0-184-0)")
-        })
+        let id = (|| Some(LetterId { offset: next()?, part: next()?.try_into().ok()? }))();
+        id.filter(|_| parts.next().is_none())
+            .ok_or_else(|| format!("`{text}` is not the id of a dead letter (offset-part, as in 184-0)"))
     }
 }
 
@@ -68,8 +65,6 @@ pub enum Stage {
 /// A dead letter to be kept.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NewDeadLetter {
-    /// The route.
-    pub route: String,
     /// The event.
     pub id: LetterId,
     /// `database.table`.
@@ -80,6 +75,8 @@ pub struct NewDeadLetter {
     pub code: String,
     /// The fault's message, without row values; cut at 1 KiB.
     pub reason: String,
+    /// When it failed: microseconds since 1970.
+    pub at_us: u64,
     /// A block of this one event, encoded as the changelog does; opaque here.
     pub event: Vec<u8>,
 }
@@ -99,7 +96,7 @@ pub struct DeadLetter {
     pub code: String,
     /// The fault's message, without row values.
     pub reason: String,
-    /// When it was kept: microseconds since 1970.
+    /// When it failed: microseconds since 1970.
     pub at_us: u64,
 }
 
@@ -121,7 +118,7 @@ pub(crate) fn create_tables(tx: &WriteTransaction) -> Result<(), Failure> {
 
 /// With the route's document; answers how many there were.
 pub(crate) fn forget_route(tx: &WriteTransaction, route: &str) -> Result<u64, Failure> {
-    let all = (route, 0, 0, 0)..=(route, u64::MAX, u64::MAX, u32::MAX);
+    let all = (route, 0, 0)..=(route, u64::MAX, u32::MAX);
     tx.open_table(LETTERS)?.retain_in(all.clone(), |_, _| false)?;
     tx.open_table(EVENTS)?.retain_in(all, |_, _| false)?;
     let count = tx.open_table(COUNTS)?.remove(route)?.map_or(0, |n| n.value());
@@ -129,35 +126,35 @@ pub(crate) fn forget_route(tx: &WriteTransaction, route: &str) -> Result<u64, Fa
 }
 
 impl Store {
-    /// Keeps dead letters, all in one commit, before the checkpoint that passes them is saved.
+    /// Keeps a route's dead letters, all in one commit, before the checkpoint that passes them is saved.
     ///
     /// # Errors
-    /// `store.dead_letters_full`, and none is kept, if a route would have more than its bound. `store.io` or
+    /// `store.dead_letters_full`, and none is kept, if the route would have more than its bound. `store.io` or
     /// `store.damaged`.
-    pub async fn add_dead_letters(&self, letters: Vec<NewDeadLetter>) -> Result<(), Fault> {
+    pub async fn add_dead_letters(&self, route: &str, letters: Vec<NewDeadLetter>) -> Result<(), Fault> {
         if letters.is_empty() {
             return Ok(());
         }
         let bound = self.bounds().dead_letters_per_route;
+        let route = route.to_owned();
         self.commit(move |tx| {
             let (mut kept, mut events) = (tx.open_table(LETTERS)?, tx.open_table(EVENTS)?);
             let mut counts = tx.open_table(COUNTS)?;
-            let at_us = now_us();
+            let mut count = counts.get(route.as_str())?.map_or(0, |n| n.value());
             for letter in letters {
-                let NewDeadLetter { route, id, table, stage, code, reason, event } = letter;
+                let NewDeadLetter { id, table, stage, code, reason, at_us, event } = letter;
                 let reason = cut(reason, REASON_BYTES);
                 let record = encode(&Record { table, stage, code, reason, at_us });
-                let key = (route.as_str(), id.epoch, id.offset, id.part);
+                let key = (route.as_str(), id.offset, id.part);
                 events.insert(key, event.as_slice())?;
-                if kept.insert(key, record.as_slice())?.is_some() {
-                    continue;
+                if kept.insert(key, record.as_slice())?.is_none() {
+                    count += 1;
                 }
-                let count = counts.get(route.as_str())?.map_or(0, |n| n.value()) + 1;
-                if count > bound {
-                    return Err(full(&route, bound).into());
-                }
-                counts.insert(route.as_str(), count)?;
             }
+            if count > bound {
+                return Err(full(&route, bound).into());
+            }
+            counts.insert(route.as_str(), count)?;
             Ok(Done::Changed(()))
         })
         .await
@@ -173,11 +170,10 @@ impl Store {
         after: Option<LetterId>,
         limit: usize,
     ) -> Result<Vec<DeadLetter>, Fault> {
-        let first = LetterId { epoch: 0, offset: 0, part: 0 };
-        let from = after.unwrap_or(first);
+        let from = after.unwrap_or(LetterId { offset: 0, part: 0 });
         self.read(|tx| {
             let table = tx.open_table(LETTERS)?;
-            let range = (route, from.epoch, from.offset, from.part)..=(route, u64::MAX, u64::MAX, u32::MAX);
+            let range = (route, from.offset, from.part)..=(route, u64::MAX, u32::MAX);
             let mut page = Vec::new();
             for entry in table.range(range)? {
                 let (key, bytes) = entry?;
@@ -199,7 +195,7 @@ impl Store {
     /// `store.io` or `store.damaged`.
     pub fn dead_letter(&self, route: &str, id: LetterId) -> Result<Option<(DeadLetter, Vec<u8>)>, Fault> {
         self.read(|tx| {
-            let key = (route, id.epoch, id.offset, id.part);
+            let key = (route, id.offset, id.part);
             let Some(bytes) = tx.open_table(LETTERS)?.get(key)? else { return Ok(None) };
             let letter = letter(key, bytes.value())?;
             let event = tx.open_table(EVENTS)?.get(key)?;
@@ -212,7 +208,7 @@ impl Store {
     ///
     /// # Errors
     /// `store.io` or `store.damaged`.
-    pub fn dead_letter_count(&self, route: &str) -> Result<u64, Fault> {
+    pub fn count_dead_letters(&self, route: &str) -> Result<u64, Fault> {
         self.read(|tx| Ok(tx.open_table(COUNTS)?.get(route)?.map_or(0, |n| n.value())))
     }
 
@@ -226,7 +222,7 @@ impl Store {
             let (mut kept, mut events) = (tx.open_table(LETTERS)?, tx.open_table(EVENTS)?);
             let mut gone = 0;
             for id in ids {
-                let key = (route.as_str(), id.epoch, id.offset, id.part);
+                let key = (route.as_str(), id.offset, id.part);
                 events.remove(key)?;
                 gone += u64::from(kept.remove(key)?.is_some());
             }
@@ -251,10 +247,10 @@ impl Store {
     }
 }
 
-fn letter(key: (&str, u64, u64, u32), bytes: &[u8]) -> Result<DeadLetter, Failure> {
+fn letter(key: (&str, u64, u32), bytes: &[u8]) -> Result<DeadLetter, Failure> {
     let Record { table, stage, code, reason, at_us } = decode(bytes)?;
-    let (route, epoch, offset, part) = key;
-    let id = LetterId { epoch, offset, part };
+    let (route, offset, part) = key;
+    let id = LetterId { offset, part };
     Ok(DeadLetter { route: route.to_owned(), id, table, stage, code, reason, at_us })
 }
 

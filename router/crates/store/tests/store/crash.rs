@@ -23,7 +23,7 @@ fn child() {
         runtime.block_on(async {
             let pair = vec![put("a", json!({ "n": n }), None), put("b", json!({ "n": n }), None)];
             store.write(pair).await.unwrap();
-            store.add_dead_letters(vec![letter("a", n)]).await.unwrap();
+            store.add_dead_letters("a", vec![letter(n)]).await.unwrap();
             let checkpoint = Checkpoint { offset: n + 1, ..Checkpoint::default() };
             store.save_checkpoints(vec![("a".into(), checkpoint)]).await.unwrap();
         });
@@ -64,7 +64,7 @@ fn a_killed_process_leaves_whole_commits() {
         let n = |name| store.get(DocKind::Routes, name).unwrap().unwrap().value["n"].as_u64().unwrap();
         assert_eq!(n("a"), n("b"), "both or neither");
         assert!((told..=told + 1).contains(&n("a")), "told {told}, found {}", n("a"));
-        let letters = store.dead_letter_count("a").unwrap();
+        let letters = store.count_dead_letters("a").unwrap();
         let offset = store.checkpoint("a").unwrap().unwrap().offset;
         assert!(offset > told, "told {told}, checkpoint {offset}");
         assert!(

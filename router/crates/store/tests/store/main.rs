@@ -36,14 +36,14 @@ fn plugin(name: &str, sha256: &str) -> Change {
     Change::Put { kind: DocKind::Plugins, name: name.into(), value, if_revision: None }
 }
 
-fn letter(route: &str, offset: u64) -> NewDeadLetter {
+fn letter(offset: u64) -> NewDeadLetter {
     NewDeadLetter {
-        route: route.into(),
-        id: LetterId { epoch: 0, offset, part: 0 },
+        id: LetterId { offset, part: 0 },
         table: "active.tenants".into(),
         stage: Stage::Sink,
         code: "webhook.refused".into(),
         reason: "the receiver answered 422".into(),
+        at_us: 1_800_000_000_000_000,
         event: offset.to_be_bytes().to_vec(),
     }
 }

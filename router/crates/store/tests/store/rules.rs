@@ -85,16 +85,17 @@ async fn plugins_are_kept_by_hash_while_a_definition_names_them() {
 async fn dead_letters_are_bounded_by_refusal_and_counted_once() {
     let (_dir, path) = place();
     let store = open(&path);
-    store.add_dead_letters((0..4).map(|i| letter("r", i)).collect()).await.unwrap();
-    let fault = store.add_dead_letters(vec![letter("r", 4), letter("r", 5)]).await.unwrap_err();
+    store.add_dead_letters("r", (0..4).map(letter).collect()).await.unwrap();
+    let fault = store.add_dead_letters("r", vec![letter(4), letter(5)]).await.unwrap_err();
     assert_eq!(fault.code().name, "store.dead_letters_full");
-    assert_eq!(store.dead_letter_count("r").unwrap(), 4, "none of the two");
-    store.add_dead_letters(vec![letter("r", 3), letter("r", 4), letter("other", 0)]).await.unwrap();
-    assert_eq!(store.dead_letter_count("r").unwrap(), 5, "letter 3 again is the same letter");
+    assert_eq!(store.count_dead_letters("r").unwrap(), 4, "none of the two");
+    store.add_dead_letters("r", vec![letter(3), letter(4)]).await.unwrap();
+    store.add_dead_letters("other", vec![letter(0)]).await.unwrap();
+    assert_eq!(store.count_dead_letters("r").unwrap(), 5, "letter 3 again is the same letter");
     let page = |after, limit| -> Vec<u64> {
         store.dead_letters("r", after, limit).unwrap().iter().map(|l| l.id.offset).collect()
     };
-    let id = |offset| LetterId { epoch: 0, offset, part: 0 };
+    let id = |offset| LetterId { offset, part: 0 };
     assert_eq!(page(None, 2), [0, 1]);
     assert_eq!(page(Some(id(1)), 2), [2, 3]);
     assert_eq!(page(Some(id(3)), 9), [4]);
@@ -104,16 +105,16 @@ async fn dead_letters_are_bounded_by_refusal_and_counted_once() {
     assert_eq!(store.dead_letter("r", id(2)).unwrap(), None);
     assert_eq!(page(Some(id(1)), 9), [3, 4], "paging goes on after a letter that is gone");
     assert_eq!(store.clear_dead_letters("r").await.unwrap(), 4);
-    assert_eq!((store.dead_letter_count("r").unwrap(), store.dead_letter_count("other").unwrap()), (0, 1));
+    assert_eq!((store.count_dead_letters("r").unwrap(), store.count_dead_letters("other").unwrap()), (0, 1));
 }
 
 #[tokio::test]
 async fn a_long_reason_is_cut_at_a_character() {
     let (_dir, path) = place();
     let store = open(&path);
-    let mut long = letter("r", 0);
+    let mut long = letter(0);
     long.reason = "é".repeat(1000);
-    store.add_dead_letters(vec![long]).await.unwrap();
+    store.add_dead_letters("r", vec![long]).await.unwrap();
     assert_eq!(store.dead_letters("r", None, 1).unwrap()[0].reason, "é".repeat(512));
 }
 
@@ -123,11 +124,13 @@ async fn with_a_route_go_its_checkpoint_and_its_dead_letters() {
     let store = open(&path);
     store.write(vec![put("r", json!({}), None), put("s", json!({}), None)]).await.unwrap();
     store.save_checkpoints(vec![("r".into(), at(0, 5)), ("s".into(), at(0, 5))]).await.unwrap();
-    store.add_dead_letters(vec![letter("r", 0), letter("s", 0)]).await.unwrap();
+    for route in ["r", "s"] {
+        store.add_dead_letters(route, vec![letter(0)]).await.unwrap();
+    }
     store.write(vec![delete("r", None)]).await.unwrap();
-    assert_eq!((store.checkpoint("r").unwrap(), store.dead_letter_count("r").unwrap()), (None, 0));
+    assert_eq!((store.checkpoint("r").unwrap(), store.count_dead_letters("r").unwrap()), (None, 0));
     assert_eq!(
-        (store.checkpoint("s").unwrap().unwrap().offset, store.dead_letter_count("s").unwrap()),
+        (store.checkpoint("s").unwrap().unwrap().offset, store.count_dead_letters("s").unwrap()),
         (5, 1)
     );
 }
@@ -146,10 +149,10 @@ async fn the_audit_trail_is_a_ring() {
 
 #[test]
 fn letter_ids_are_read_as_written() {
-    for id in ["0-0-0", "3-18446744073709551615-1"] {
+    for id in ["0-0", "18446744073709551615-1"] {
         assert_eq!(id.parse::<LetterId>().unwrap().to_string(), id);
     }
-    for wrong in ["", "1", "1-2", "1-2-3-4", "1-2-", "+1-2-3", "1-2-4294967296", "a-b-c"] {
+    for wrong in ["", "1", "1-2-3", "1-", "+1-2", "1-4294967296", "a-b"] {
         assert!(wrong.parse::<LetterId>().is_err(), "{wrong}");
     }
 }
@@ -163,7 +166,7 @@ async fn everything_is_there_after_reopening() {
     let counts = Counts { read: 6, delivered: 3, filtered: 2, dead: 1 };
     let checkpoint = Checkpoint { epoch: 2, offset: 9, paused: true, counts, updated_us: 0 };
     store.save_checkpoints(vec![("r".into(), checkpoint)]).await.unwrap();
-    store.add_dead_letters(vec![letter("r", 7)]).await.unwrap();
+    store.add_dead_letters("r", vec![letter(7)]).await.unwrap();
     store.audit("me", "put", "routes.r").await.unwrap();
     let look = |s: &Store| {
         let letters = s.dead_letters("r", None, 10).unwrap();
@@ -174,7 +177,7 @@ async fn everything_is_there_after_reopening() {
             s.plugins().unwrap(),
             s.plugin(&sha256).unwrap(),
         );
-        (state, letters, event, s.dead_letter_count("r").unwrap(), s.audit_entries(10).unwrap())
+        (state, letters, event, s.count_dead_letters("r").unwrap(), s.audit_entries(10).unwrap())
     };
     let before = look(&store);
     assert_eq!(Checkpoint { updated_us: 0, ..before.0.1[0].1 }, checkpoint);
