@@ -1,6 +1,11 @@
 //! Tests of the whole log on real files.
 
 pub(crate) mod blocks;
+mod crash;
+mod damage;
+mod model;
+mod quota;
+mod reading;
 mod writing;
 
 use std::sync::Arc;
