@@ -1,0 +1,74 @@
+//! What a route's `sink` may be, and how it is opened.
+
+use std::path::Path;
+
+use forebay_model::{Fault, Secret, SecretRef};
+use serde::{Deserialize, Serialize};
+
+use crate::console::ConsoleConfig;
+use crate::file::FileConfig;
+use crate::{Mark, Sink};
+
+/// Where a route's events go.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum SinkConfig {
+    /// A file of one JSON record a line, exactly once, with rotation.
+    File(FileConfig),
+    /// Lines for people on the server process's standard output.
+    Console(ConsoleConfig),
+}
+
+/// What a sink gets to know when it is opened.
+pub struct Opening<'a> {
+    /// The route's name.
+    pub route: &'a str,
+    /// The source's name.
+    pub source: &'a str,
+    /// Where the route is going to start, if the destination holds no later mark of the same epoch.
+    pub start: Mark,
+    /// Reads a secret.
+    pub secret: &'a (dyn Fn(&SecretRef) -> Result<Secret, Fault> + Sync),
+    /// The server's data directory, absolute.
+    pub data_dir: &'a Path,
+}
+
+impl SinkConfig {
+    /// What is wrong with it: every problem, each with its path below the sink (`webhook.url`) and words.
+    pub fn problems(&self) -> Vec<(String, String)> {
+        let problems = match self {
+            SinkConfig::File(config) => config.problems(),
+            SinkConfig::Console(_) => Vec::new(),
+        };
+        let below = |path: String| {
+            if path.is_empty() { self.kind().to_owned() } else { format!("{}.{path}", self.kind()) }
+        };
+        problems.into_iter().map(|(path, words)| (below(path), words)).collect()
+    }
+
+    /// Every secret that it refers to.
+    pub fn secrets(&self) -> Vec<&SecretRef> {
+        match self {
+            SinkConfig::File(_) | SinkConfig::Console(_) => Vec::new(),
+        }
+    }
+
+    /// Its name in definitions.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            SinkConfig::File(_) => "file",
+            SinkConfig::Console(_) => "console",
+        }
+    }
+}
+
+/// Opens a route's sink.
+///
+/// # Errors
+/// If the destination cannot be opened as configured, classified as ever: a retryable one may be tried again.
+pub async fn open(config: &SinkConfig, opening: Opening<'_>) -> Result<Box<dyn Sink>, Fault> {
+    Ok(match config {
+        SinkConfig::File(config) => Box::new(crate::file::open(config, &opening)?),
+        SinkConfig::Console(config) => Box::new(crate::console::open(config)),
+    })
+}
