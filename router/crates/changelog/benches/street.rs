@@ -3,6 +3,8 @@
 //!
 //! The shapes: narrow (8 columns, 17 row images a run), wide (228 columns), oltp (narrow, one row a run).
 
+#![allow(clippy::unwrap_used, reason = "a bench stops at the first thing that is not as it should be")]
+
 use std::sync::Arc;
 use std::time::Instant;
 

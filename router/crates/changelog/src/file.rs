@@ -297,3 +297,25 @@ fn fault(path: &Path, doing: &str, e: impl Into<redb::Error>) -> Fault {
         e => Fault::new(codes::IO, format!("{doing} changelog {path} failed")).cause(e),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use super::*;
+
+    #[test]
+    fn a_full_disk_has_a_code_of_its_own() {
+        use io::ErrorKind::{PermissionDenied, QuotaExceeded, StorageFull};
+        for (kind, code) in [
+            (StorageFull, codes::DISK_FULL),
+            (QuotaExceeded, codes::DISK_FULL),
+            (PermissionDenied, codes::IO),
+        ] {
+            let fault = fault(Path::new("a.redb"), "writing", redb::Error::Io(kind.into()));
+            assert_eq!(fault.code(), code, "{fault}");
+            assert!(fault.to_string().contains("a.redb"), "{fault}");
+        }
+        assert_eq!(fault(Path::new("a"), "x", redb::Error::PreviousIo).code(), codes::IO);
+    }
+}

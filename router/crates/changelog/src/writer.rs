@@ -271,7 +271,9 @@ impl Writer {
                 recent.commits += 1;
                 recent.last_commit_us = now_us();
                 recent.position = self.position.clone();
-                recent.paused = None;
+            }
+            if staged.full.is_none() && recent.paused.take().is_some() {
+                tracing::info!(path = %self.shared.file.path().display(), "there is room again: the source goes on");
             }
             for (block, weight) in staged.blocks {
                 recent.tail.push(block, weight);
@@ -316,6 +318,7 @@ impl Writer {
             recent.counters = self.counters.clone();
             recent.next = self.next;
             recent.tail.drop_from(self.next);
+            recent.paused = None;
             drop(recent);
             self.shared.inbox.lock().blocked = false;
         }

@@ -13,7 +13,7 @@ use arrow_schema::DataType;
 use bytemuck::Pod;
 use forebay_model::{Batch, Block, Kind, Origin, Run, TableSchema, Txn};
 
-use super::{ALIGN, BatchHead, ColumnHead, Damage, Head};
+use super::{ALIGN, BatchHead, ColumnHead, Damage, Head, rules};
 
 const SHORT: Damage = Damage("a block's body is shorter than it says");
 const BITS: Damage = Damage("a bitmap in a block's body does not agree with its count");
@@ -65,18 +65,16 @@ pub(crate) fn decode(head: &Head, body: Buffer, tables: &[Arc<TableSchema>]) -> 
         let text = std::str::from_utf8(body.take(len)?).map_err(|_| Damage("a name is not UTF-8"))?;
         names.push(text.to_owned());
     }
-    if txns.iter().any(|txn| txn.file as usize >= names.len() || txn.tag as usize > names.len()) {
-        return Err(Damage("a transaction names a file that is not there"));
-    }
+    let origin = Origin { txns, strings: names };
+    rules::origin(&origin)?;
     let mut decoded = Vec::with_capacity(batches);
     for (rows, table) in head.tables.iter().zip(tables) {
-        decoded.push(batch(&mut body, rows.rows as usize, table, head.events, txns.len())?);
+        decoded.push(batch(&mut body, rows.rows as usize, table, head.events, origin.txns.len())?);
     }
     if body.at != body.bytes.len() {
         return Err(Damage("a block's body is longer than it says"));
     }
-    let origin = Arc::new(Origin { txns, strings: names });
-    Ok(Block { first: head.first, events: head.events, origin, batches: decoded })
+    Ok(Block { first: head.first, events: head.events, origin: Arc::new(origin), batches: decoded })
 }
 
 fn batch(
@@ -92,21 +90,12 @@ fn batch(
         return Err(Damage("a batch has not as many columns as its table"));
     }
     let runs: Vec<Run> = body.list(head.runs as usize)?;
-    check_runs(&runs, rows, events, txns)?;
     body.align();
     let heads: Vec<ColumnHead> = body.list(table.columns.len())?;
     body.align();
     let kinds: Option<Vec<Kind>> = body.take(rows)?.iter().map(|&kind| Kind::from_u8(kind)).collect();
     let kinds = kinds.ok_or(Damage("a row image has an unknown kind"))?;
-    // an update is two images: who reads events steps over both
-    let alone = |i: usize| match kinds[i] {
-        Kind::Before => kinds.get(i + 1) != Some(&Kind::After),
-        Kind::After => i == 0 || kinds[i - 1] != Kind::Before,
-        _ => false,
-    };
-    if (0..rows).any(alone) {
-        return Err(Damage("an update lacks one of its images"));
-    }
+    rules::images(&kinds, &runs, events, txns)?;
     let mut columns = Vec::with_capacity(heads.len());
     let mut absent = Vec::with_capacity(if head.absent == 1 { heads.len() } else { 0 });
     for (column, lies) in table.columns.iter().zip(&heads) {
@@ -123,17 +112,6 @@ fn batch(
         columns.push(cells(body, &column.ty.layout(), rows, lies.bytes as usize, nulls)?);
     }
     Ok(Batch { table: table.clone(), kinds, runs, columns, absent })
-}
-
-fn check_runs(runs: &[Run], rows: usize, events: u32, txns: usize) -> Result<(), Damage> {
-    let starts = runs.first().map(|run| run.row) == (rows > 0).then_some(0);
-    let rise = runs.windows(2).all(|pair| pair[0].row < pair[1].row);
-    let inside = |run: &Run| (run.row as usize) < rows && run.event < events && (run.txn as usize) < txns;
-    if starts && rise && runs.iter().all(inside) {
-        Ok(())
-    } else {
-        Err(Damage("a run lies outside of its batch"))
-    }
 }
 
 fn cells(

@@ -23,7 +23,7 @@ use arrow_schema::DataType;
 use forebay_model::{Batch, Block, Run, Txn};
 use lz4_flex::block::{CompressTable, compress_into_with_table, get_maximum_output_size};
 
-use super::{ALIGN, BatchHead, ColumnHead, Head, TableRows};
+use super::{ALIGN, BatchHead, ColumnHead, Damage, Head, TableRows, rules};
 
 /// After a block that LZ4 shrank too little, as many are stored without an attempt.
 const SKIP: u32 = 15;
@@ -51,9 +51,13 @@ impl Encoder {
     /// of the batches' tables.
     ///
     /// # Panics
-    /// If a column's array is not laid out as its type says: the source is wrong, and what it says must not be stored.
+    /// If the block breaks the rules of a block (runs, kinds, names, the columns' layouts): the source is wrong, and what it
+    /// says must not be stored.
     pub(crate) fn encode(&mut self, block: &Block, schemas: &[u32], last_us: u64) -> Head {
         assert_eq!(block.batches.len(), schemas.len(), "a schema id for each batch");
+        if let Err(broken) = check(block) {
+            panic!("the source handed over a block that breaks the rules: {broken}");
+        }
         self.release();
         self.raw.clear();
         self.raw.reserve(weight(block));
@@ -107,6 +111,14 @@ impl Encoder {
             self.packed = Vec::new();
         }
     }
+}
+
+fn check(block: &Block) -> Result<(), Damage> {
+    rules::origin(&block.origin)?;
+    block.batches.iter().try_for_each(|batch| {
+        assert!(batch.absent.is_empty() || batch.absent.len() == batch.columns.len(), "absent: all or none");
+        rules::images(&batch.kinds, &batch.runs, block.events, block.origin.txns.len())
+    })
 }
 
 /// About how many bytes the block takes uncompressed. Unlike the arrays' own memory size it counts a buffer that

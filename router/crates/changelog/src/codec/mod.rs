@@ -11,6 +11,7 @@
 mod decode;
 mod encode;
 mod head;
+mod rules;
 #[cfg(test)]
 mod tests;
 

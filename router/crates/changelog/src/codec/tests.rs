@@ -127,3 +127,11 @@ fn a_column_of_another_layout_is_not_stored() {
     block.batches[0].columns[0] = Arc::new(arrow_array::Int32Array::from(vec![1, 2, 3]));
     Encoder::new().encode(&block, &[0], 0);
 }
+
+#[test]
+#[should_panic(expected = "outside of its batch")]
+fn a_block_that_could_not_be_read_is_not_stored() {
+    let mut block = numbered("t", 0..3, 1, 0);
+    Arc::make_mut(&mut block.origin).txns.clear();
+    Encoder::new().encode(&block, &[0], 0);
+}

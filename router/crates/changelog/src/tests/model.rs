@@ -151,7 +151,7 @@ async fn run(steps: Vec<Step>, options: Options) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 60, max_shrink_iters: 300, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 40, max_shrink_iters: 300, ..ProptestConfig::default() })]
 
     #[test]
     fn the_log_is_a_list(steps in prop::collection::vec(step(), 1..60), tail in prop_oneof![Just(0usize), Just(20_000), Just(8 << 20)], queue in prop_oneof![Just(1usize), Just(20_000), Just(4 << 20)]) {
