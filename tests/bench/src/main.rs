@@ -1,1 +1,161 @@
-fn main() {}
+//! `make bench`: what the whole way costs, from a real MySQL's binlog through the durable changelog to a sink.
+//!
+//! For each load (see [`load`]) and in turn, several times: the raw copy of the binlog by `mysqlbinlog` (the floor: what
+//! moving the bytes costs), one file route, the same with the mask plugin on two text columns, the same beside a second
+//! route whose sink is dead. Then the time from a commit to its arrival at a webhook. Figures are processor time of
+//! the whole forebay process, so they hardly depend on what else the machine does; the best of the runs counts. Only the
+//! ratios between rows of one report mean something on another machine.
+//!
+//! Forebay is driven as a user would: the release binary, its REST API, nothing else. Times and memory are read
+//! from /proc, so this runs on Linux only.
+
+mod copy;
+mod latency;
+mod load;
+mod report;
+mod route;
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use clap::{Parser, ValueEnum};
+
+use load::Load;
+use report::Report;
+use route::{Measured, Setup};
+
+/// Measures Forebay against a real MySQL.
+#[derive(Debug, Parser)]
+#[command(name = "forebay-bench")]
+struct Arguments {
+    /// The binary to measure: a release build.
+    #[arg(long)]
+    forebay: PathBuf,
+    /// The mask plugin (WebAssembly component).
+    #[arg(long)]
+    mask: Option<PathBuf>,
+    /// Which loads.
+    #[arg(long, value_delimiter = ',', default_value = "narrow,wide,oltp")]
+    loads: Vec<Load>,
+    /// What to measure.
+    #[arg(long, value_delimiter = ',', default_value = "copy,file,mask,dead,latency")]
+    only: Vec<Part>,
+    /// Size of the loads: 1 is a million, a hundred thousand and three hundred thousand row changes.
+    #[arg(long, default_value_t = 1.0)]
+    scale: f64,
+    /// Runs of each measurement; the best counts.
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=100))]
+    runs: u32,
+    /// Changes to measure the latency with.
+    #[arg(long, default_value_t = 1000, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    changes: u32,
+    /// Where the servers with the loads are kept for the next time, and Forebay's data while it runs.
+    #[arg(long)]
+    dir: Option<PathBuf>,
+    /// Where the file route writes to: in memory, so that no disk is measured.
+    #[arg(long, default_value = "/dev/shm")]
+    out: PathBuf,
+    /// Connections with TLS; by default the servers offer none.
+    #[arg(long)]
+    tls: bool,
+    /// Leave the servers running afterwards and print their ports.
+    #[arg(long)]
+    keep: bool,
+    /// Also write the report as JSON to this file.
+    #[arg(long)]
+    json: Option<PathBuf>,
+}
+
+/// One measurement.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Part {
+    /// Nothing: only write the loads (for `--keep`).
+    Load,
+    /// mysqlbinlog copies the bytes.
+    Copy,
+    /// One file route.
+    File,
+    /// One file route with the mask plugin.
+    Mask,
+    /// A file route beside a route whose sink is dead.
+    Dead,
+    /// From commit to webhook, one change at a time.
+    Latency,
+}
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<()> {
+    let arguments = Arguments::parse();
+    let folder = match &arguments.dir {
+        Some(dir) => dir.clone(),
+        None => default_folder()?,
+    };
+    std::fs::create_dir_all(&folder)?;
+    let mut report = Report::new(&arguments.forebay)?;
+    for &load in &arguments.loads {
+        measure(&arguments, &folder, load, &mut report).await?;
+    }
+    if arguments.only.contains(&Part::Latency) {
+        eprintln!("latency: {} changes, one at a time", arguments.changes);
+        report.latency(&latency::measure(&arguments.forebay, arguments.changes).await?);
+    }
+    report.print(&mut std::io::stdout())?;
+    if let Some(path) = &arguments.json {
+        std::fs::write(path, format!("{:#}\n", report.json())).with_context(|| path.display().to_string())?;
+    }
+    Ok(())
+}
+
+async fn measure(arguments: &Arguments, folder: &Path, load: Load, report: &mut Report) -> Result<()> {
+    let parts = [Part::Copy, Part::File, Part::Mask, Part::Dead];
+    let parts: Vec<Part> = parts.into_iter().filter(|part| arguments.only.contains(part)).collect();
+    if parts.is_empty() && !arguments.only.contains(&Part::Load) {
+        return Ok(());
+    }
+    let loaded = load::prepare(folder, load, arguments.scale, arguments.tls, arguments.keep).await?;
+    report.load(&loaded);
+    let mask = match &arguments.mask {
+        Some(path) => Some(std::fs::read(path).with_context(|| path.display().to_string())?),
+        None => None,
+    };
+    // In turn and not one after the other, so that a busy minute of the machine falls on all of them.
+    for run in 1..=arguments.runs {
+        for &part in &parts {
+            let setup = |mask, dead| Setup {
+                forebay: &arguments.forebay,
+                folder,
+                out: &arguments.out,
+                tls: arguments.tls,
+                mask,
+                dead,
+            };
+            let measured: Measured = match part {
+                Part::Copy => copy::measure(&loaded, &arguments.out, arguments.tls).await?,
+                Part::Mask => {
+                    let mask = mask.as_deref().context("--mask is needed to measure it")?;
+                    route::measure(&loaded, &setup(Some(mask), false)).await?
+                }
+                Part::Dead => route::measure(&loaded, &setup(None, true)).await?,
+                _ => route::measure(&loaded, &setup(None, false)).await?,
+            };
+            eprintln!("{} {part:?} {run}/{}: {measured}", load.name(), arguments.runs);
+            report.run(load, part, measured);
+        }
+    }
+    if arguments.keep {
+        writeln!(std::io::stdout(), "{}: {} runs on", load.name(), loaded.server.url())?;
+    } else {
+        loaded.server.stop().await?;
+    }
+    Ok(())
+}
+
+fn default_folder() -> Result<PathBuf> {
+    let cache = match std::env::var_os("FOREBAY_CACHE") {
+        Some(cache) => PathBuf::from(cache),
+        None => PathBuf::from(std::env::var_os("HOME").context("HOME is not set: say --dir")?)
+            .join(".cache/forebay"),
+    };
+    Ok(cache.join("bench"))
+}

@@ -11,7 +11,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::lifeline::Lifeline;
-use crate::{Answer, eventually, free_port, http};
+use crate::{Answer, Usage, eventually, free_port, http};
 
 /// How many lines of the log are shown with a failed test.
 const SHOWN_LINES: usize = 100;
@@ -112,6 +112,14 @@ impl Forebay {
     /// When it does not run.
     pub fn pid(&self) -> Result<u32> {
         Ok(self.child.as_ref().context("forebay does not run")?.0.id())
+    }
+
+    /// What it has used so far of processor and memory.
+    ///
+    /// # Errors
+    /// When it does not run.
+    pub fn usage(&self) -> Result<Usage> {
+        Usage::of(self.pid()?)
     }
 
     /// Where it keeps its data.

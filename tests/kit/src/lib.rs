@@ -13,6 +13,7 @@ mod receiver;
 mod script;
 pub mod seeds;
 pub mod signature;
+mod usage;
 mod wait;
 mod writer;
 
@@ -21,6 +22,8 @@ pub use http::{Answer, http};
 pub use mysql::{CdcUser, Database, Server, mysql};
 pub use numbers::Numbers;
 pub use receiver::{Attempt, Receiver, Reply};
+pub use script::mysql_tool;
+pub use usage::Usage;
 pub use wait::{Condition, eventually, free_port};
 pub use writer::{Change, Outcome, Row, Writer};
 

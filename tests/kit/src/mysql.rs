@@ -50,8 +50,8 @@ pub struct Server {
 struct Private {
     dir: PathBuf,
     options: Vec<String>,
-    /// While this pipe is open, the server lives: the script's watch kills it and deletes the folder at its end.
-    _lifeline: ChildStdin,
+    /// While this pipe is open, the server lives: at its end the script's watch kills it. `None`: it is kept.
+    _lifeline: Option<ChildStdin>,
 }
 
 /// A login for change data capture, made by [`Server::cdc_user`].
@@ -69,10 +69,38 @@ impl Server {
     /// # Errors
     /// When it does not come up, with the end of its error log.
     pub async fn start(options: &[&str]) -> Result<Self> {
+        Self::run(options, |options| {
+            let dir = script::folder()?;
+            let (url, lifeline) = script::up(&dir, "remove", options)?;
+            Ok((url, dir, Some(lifeline)))
+        })
+        .await
+    }
+
+    /// As [`Server::start`], in a folder of the caller's that stays, with the data that are there. With `keep` the
+    /// server goes on when this process ends.
+    ///
+    /// # Errors
+    /// When it does not come up, with the end of its error log.
+    pub async fn start_in(dir: &Path, options: &[&str], keep: bool) -> Result<Self> {
+        let dir = dir.to_owned();
+        Self::run(options, move |options| {
+            if keep {
+                return Ok((script::act("up", &dir, options)?, dir, None));
+            }
+            let (url, lifeline) = script::up(&dir, "kill", options)?;
+            Ok((url, dir, Some(lifeline)))
+        })
+        .await
+    }
+
+    async fn run<F>(options: &[&str], up: F) -> Result<Self>
+    where
+        F: FnOnce(&[String]) -> Result<(String, PathBuf, Option<ChildStdin>)> + Send + 'static,
+    {
         let options: Vec<String> = options.iter().map(|&o| o.to_owned()).collect();
         let run = move || {
-            let dir = script::folder()?;
-            let (url, lifeline) = script::up(&dir, &options)?;
+            let (url, dir, lifeline) = up(&options)?;
             Ok(Self { private: Some(Private { dir, options, _lifeline: lifeline }), ..Self::at(url)? })
         };
         tokio::task::spawn_blocking(run).await?

@@ -17,10 +17,11 @@ pub(crate) fn folder() -> Result<PathBuf> {
     Ok(tempfile::Builder::new().prefix("forebay-mysql-").tempdir()?.keep())
 }
 
-/// Starts a server in `dir` and returns its URL, and the pipe that keeps the server alive.
-pub(crate) fn up(dir: &Path, options: &[String]) -> Result<(String, ChildStdin)> {
+/// Starts a server in `dir` and returns its URL, and the pipe that keeps the server alive. At the pipe's end the
+/// script does `end`: `kill` or `remove`.
+pub(crate) fn up(dir: &Path, end: &str, options: &[String]) -> Result<(String, ChildStdin)> {
     let mut command = mysql();
-    command.arg("up").arg(dir).arg("--lifeline").args(options);
+    command.arg("up").arg(dir).args(["--lifeline", end]).args(options);
     let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
     // `wait` would close standard input, and with it the server's life.
     let lifeline = child.stdin.take().context("standard input is a pipe")?;
@@ -33,8 +34,8 @@ pub(crate) fn up(dir: &Path, options: &[String]) -> Result<(String, ChildStdin)>
     Ok((output.trim().to_owned(), lifeline))
 }
 
-/// `down`, `kill`, or `up` of a server that ran before, in `dir`.
-pub(crate) fn act(verb: &str, dir: &Path, options: &[String]) -> Result<()> {
+/// `down`, `kill`, or `up` without a lifeline, in `dir`. Returns what was printed.
+pub(crate) fn act(verb: &str, dir: &Path, options: &[String]) -> Result<String> {
     let mut command = mysql();
     let out = command
         .arg(verb)
@@ -46,5 +47,12 @@ pub(crate) fn act(verb: &str, dir: &Path, options: &[String]) -> Result<()> {
     if !out.status.success() {
         bail!("scripts/mysql {verb} failed ({}):\n{}", out.status, String::from_utf8_lossy(&out.stderr));
     }
-    Ok(())
+    Ok(String::from_utf8_lossy(&out.stdout).trim().to_owned())
+}
+
+/// The words that run a program of the server's release, such as `mysqlbinlog`.
+pub fn mysql_tool(name: &str) -> Command {
+    let mut command = mysql();
+    command.args(["tool", name]);
+    command
 }
