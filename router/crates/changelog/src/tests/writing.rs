@@ -100,6 +100,17 @@ async fn commits_are_grouped() {
     let commits = log.state().commits;
     assert!(commits <= most, "{commits} commits in {most} gaps");
     assert_eq!(ids_from(&log, 0).await.len(), 2000);
+
+    // one at a time, each as soon as the last is seen: they keep their distance even if the disk is faster
+    let (started, before) = (std::time::Instant::now(), log.state().commits);
+    let mut head = log.watch();
+    for n in 2000..2100 {
+        log.append(whole(numbered("t", n..n + 1, 5, 0), n as u64 + 1)).await.unwrap();
+        head.wait_for(|&head| head > n as u64).await.unwrap();
+    }
+    let most = started.elapsed().as_millis() as u64 / 2 + 3;
+    let commits = log.state().commits - before;
+    assert!(commits <= most, "{commits} commits in {most} gaps");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
