@@ -6,7 +6,7 @@
 //! a column; it is compressed as a whole with LZ4 where that pays.
 //!
 //! Promises: what is decoded equals what was encoded; damage anywhere is found by a checksum, and even bytes with right
-//! checksums never make decoding panic. Formats are little-endian; [`encode`] and [`decode`] draw the body.
+//! checksums never make decoding panic. Formats are little-endian; the top of `encode.rs` draws the body.
 
 mod decode;
 mod encode;
