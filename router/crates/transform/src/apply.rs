@@ -1,0 +1,257 @@
+//! A plugin bound to a table, and what it does to batches.
+
+use std::fmt;
+use std::sync::Arc;
+
+use forebay_model::{Batch, Code, Fault, Kind, TableSchema};
+use wasmtime::component::ResourceAny;
+
+use crate::assemble::{Piece, assemble};
+use crate::bindings as wit;
+use crate::gather::Gathered;
+use crate::host::Plugin;
+use crate::instance::{Instance, MESSAGE, Stop};
+use crate::limits::Limits;
+use crate::plan::{Checked, Plan};
+use crate::plugin_log::clean;
+use crate::{codes, types};
+
+/// Images that one call is given at most; longer batches are cut.
+const IMAGES: usize = 8192;
+/// Bytes that one call is given, roughly, unless a single event has more.
+const BYTES: usize = 8 << 20;
+
+/// A plugin bound to one version of one table, with one configuration.
+///
+/// Holds at most one instance. An instance that stops is dropped and made anew; a call that is cancelled (its future
+/// dropped) drops its instance, too.
+pub struct Binding {
+    plugin: Plugin,
+    source: String,
+    config: String,
+    limits: Limits,
+    input: Arc<TableSchema>,
+    /// As the plugin said it: a new instance must say the same.
+    said: wit::Plan,
+    checked: Checked,
+    live: Option<Live>,
+}
+
+struct Live {
+    instance: Instance,
+    resource: ResourceAny,
+}
+
+/// What became of a batch. Every event of it is in `batch`, or counted, or rejected.
+#[derive(Debug)]
+pub struct Applied {
+    /// The images that are left, of the table as [`Binding::output`] says.
+    pub batch: Batch,
+    /// Events that the plugin dropped.
+    pub filtered_events: u64,
+    /// Events that the plugin will not let through, in order; their images are not in `batch`.
+    pub rejects: Vec<Reject>,
+}
+
+/// An event that a plugin will not let through.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reject {
+    /// The event's offset, less the block's first offset.
+    pub event: u32,
+    /// See [`forebay_model::Run::part`].
+    pub part: u32,
+    /// In the plugin's words, at most 500 bytes.
+    pub reason: String,
+}
+
+impl fmt::Debug for Binding {
+    /// Without the configuration, which holds secrets.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (plugin, table) = (&self.plugin, self.input.full_name());
+        f.debug_struct("Binding").field("plugin", plugin).field("table", &table).finish_non_exhaustive()
+    }
+}
+
+impl Plugin {
+    /// Binds the plugin to a table of a source. `config_json` is its configuration with secrets resolved.
+    ///
+    /// # Errors
+    /// Fatal: [`codes::CONFIG`] and [`codes::SCHEMA`] in the plugin's own words, [`codes::BIND`] if it crashes or runs
+    /// out of a limit, [`codes::BAD_PLAN`].
+    pub async fn bind(
+        &self,
+        source: &str,
+        table: &Arc<TableSchema>,
+        config_json: &str,
+        limits: &Limits,
+    ) -> Result<Binding, Fault> {
+        let (live, said) = open(self, source, table, config_json, limits).await?;
+        let checked = Checked::new(&said, table).map_err(|problem| {
+            let what =
+                format!("plugin `{}` planned what cannot be done to {}", self.info().name, table.full_name());
+            Fault::new(codes::BAD_PLAN, what)
+                .cause(clean(&problem, MESSAGE))
+                .fix("report it to the plugin's author")
+        })?;
+        Ok(Binding {
+            plugin: self.clone(),
+            source: source.to_owned(),
+            config: config_json.to_owned(),
+            limits: limits.clone(),
+            input: table.clone(),
+            said,
+            live: checked.calls_guest().then_some(live),
+            checked,
+        })
+    }
+}
+
+/// A new instance, bound, with its plan.
+async fn open(
+    plugin: &Plugin,
+    source: &str,
+    table: &TableSchema,
+    config: &str,
+    limits: &Limits,
+) -> Result<(Live, wit::Plan), Fault> {
+    let about = || format!("plugin `{}` on {}", plugin.info().name, table.full_name());
+    let stopped = |stop: Stop| {
+        let fix = "report it to the plugin's author, or raise the limits of plugins";
+        Fault::new(codes::BIND, format!("{} cannot be bound: {stop}", about())).fix(fix)
+    };
+    let columns: Vec<_> = table.columns.iter().map(types::def).collect();
+    let schema = wit::TableSchema {
+        source,
+        database: &table.database,
+        table: &table.table,
+        columns: &columns,
+        primary_key: &table.key,
+    };
+    let mut instance = Instance::start(&plugin.pre, &plugin.info().name, limits).await.map_err(stopped)?;
+    let resource = instance.open(schema, config).await.map_err(stopped)?.map_err(|error| {
+        let (code, words, fix) = match error {
+            wit::Error::Config(words) => (codes::CONFIG, words, "correct the transform's `config`"),
+            wit::Error::Schema(words) => (
+                codes::SCHEMA,
+                words,
+                "correct the transform's `config`, or leave the table out of the route",
+            ),
+            wit::Error::Data(words) => (codes::CONFIG, words, "report it to the plugin's author"),
+        };
+        Fault::new(code, format!("{}: {}", about(), clean(&words, MESSAGE))).fix(fix)
+    })?;
+    let plan = instance.plan(resource).await.map_err(stopped)?;
+    Ok((Live { instance, resource }, plan))
+}
+
+impl Binding {
+    /// The table as it comes.
+    pub fn input(&self) -> &Arc<TableSchema> {
+        &self.input
+    }
+
+    /// The table as it goes.
+    pub fn output(&self) -> &Arc<TableSchema> {
+        &self.checked.output
+    }
+
+    /// What is done.
+    pub fn plan(&self) -> &Plan {
+        &self.checked.plan
+    }
+
+    /// Transforms a batch of [`input`](Self::input). The thread is lent to other tasks every 10 ms.
+    ///
+    /// # Errors
+    /// Poison ([`codes::TRAP`] and its siblings): some event of the batch is at fault; a smaller batch may pass. The
+    /// binding can be used on. Fatal: [`codes::WRONG_TABLE`], or as [`Plugin::bind`] if a new instance cannot be bound.
+    pub async fn apply(&mut self, batch: &Batch) -> Result<Applied, Fault> {
+        if !Arc::ptr_eq(&batch.table, &self.input) && batch.table != self.input {
+            let (has, wants) = (batch.table.full_name(), self.input.full_name());
+            return Err(Fault::new(
+                codes::WRONG_TABLE,
+                format!("a batch of {has} came to a binding of {wants}"),
+            ));
+        }
+        let mut pieces = Vec::new();
+        let mut bytes = 0;
+        if self.checked.calls_guest() {
+            let mut start = 0;
+            while start < batch.rows() {
+                let rows = start..self.end_of_piece(batch, start);
+                start = rows.end;
+                let gathered = Gathered::new(batch, &rows, &self.checked.reads, self.checked.needs_kinds);
+                let output = self.call(&gathered).await?;
+                let piece = Piece::new(&self.checked, batch, rows, output).map_err(|problem| {
+                    // an instance that breaks the contract is not trusted with another batch
+                    self.live = None;
+                    self.poison(codes::BAD_OUTPUT, &problem)
+                })?;
+                bytes += piece.bytes();
+                if bytes > self.limits.output_bytes {
+                    let most = self.limits.output_bytes;
+                    return Err(
+                        self.poison(codes::OUTPUT_TOO_LARGE, &format!("it returned more than {most} bytes"))
+                    );
+                }
+                pieces.push(piece);
+            }
+        }
+        assemble(&self.checked, batch, pieces)
+            .map_err(|problem| self.poison(codes::OUTPUT_TOO_LARGE, &problem))
+    }
+
+    /// Where a piece that starts here ends: bounded in images and bytes, never within an update.
+    fn end_of_piece(&self, batch: &Batch, start: usize) -> usize {
+        let bytes: usize =
+            self.checked.reads.iter().map(|&c| batch.columns[c].get_buffer_memory_size()).sum();
+        let rows = IMAGES.min(batch.rows() * BYTES / bytes.max(1)).max(1);
+        let end = (start + rows).min(batch.rows());
+        end + usize::from(batch.kinds.get(end) == Some(&Kind::After))
+    }
+
+    /// One call of the guest. An instance that stops gets a successor and the piece once more: it may have died of
+    /// what earlier batches left behind.
+    async fn call(&mut self, gathered: &Gathered) -> Result<wit::Output, Fault> {
+        let columns = gathered.columns();
+        let mut stopped = None;
+        for _ in 0..2 {
+            let mut live = match self.live.take() {
+                Some(live) => live,
+                None => self.reopen().await?,
+            };
+            match live.instance.apply(live.resource, gathered.batch(&columns)).await {
+                Ok(answer) => {
+                    self.live = Some(live);
+                    return answer.map_err(|error| {
+                        let (wit::Error::Config(words) | wit::Error::Schema(words) | wit::Error::Data(words)) = error;
+                        self.poison(codes::DATA, &words)
+                    });
+                }
+                Err(stop) => {
+                    let (plugin, table) = (&self.plugin.info().name, self.input.full_name());
+                    tracing::warn!(%plugin, %table, code = stop.code.name, "a plugin stopped: {stop}");
+                    stopped = Some(stop);
+                }
+            }
+        }
+        let stop = stopped.expect("both attempts stopped");
+        Err(self.poison(stop.code, &stop.to_string()))
+    }
+
+    async fn reopen(&self) -> Result<Live, Fault> {
+        let (live, said) = open(&self.plugin, &self.source, &self.input, &self.config, &self.limits).await?;
+        if said == self.said {
+            return Ok(live);
+        }
+        let plugin = &self.plugin.info().name;
+        let what =
+            format!("plugin `{plugin}` planned something else for {} than before", self.input.full_name());
+        Err(Fault::new(codes::BAD_PLAN, what).fix("report it to the plugin's author"))
+    }
+
+    fn poison(&self, code: Code, problem: &str) -> Fault {
+        let (plugin, table) = (&self.plugin.info().name, self.input.full_name());
+        Fault::new(code, format!("plugin `{plugin}` on a batch of {table}: {}", clean(problem, MESSAGE)))
+    }
+}

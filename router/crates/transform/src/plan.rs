@@ -1,0 +1,266 @@
+//! A plan, checked against its table: what the table looks like afterwards, and where each of its columns comes from.
+//!
+//! Promises: what passes here can be carried out; indexes are in range, edits do not contradict each other, names are
+//! distinct. What a plan does is the same for every batch, so that a route can be judged before it starts.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use forebay_model::{Column, TableSchema};
+use serde::Serialize;
+
+use crate::bindings::{self as wit, Edit};
+use crate::types;
+
+/// What a binding does to its table, in names, for people and for checks such as "every column tagged `pii` is
+/// hidden".
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Plan {
+    /// Columns that the plugin is given.
+    pub reads: Vec<String>,
+    /// Columns that are left out.
+    pub drops: Vec<String>,
+    /// Columns of which every cell becomes NULL.
+    pub nullifies: Vec<String>,
+    /// Columns whose cells the plugin makes anew.
+    pub replaces: Vec<String>,
+    /// Columns with another name afterwards: before, after.
+    pub renames: Vec<(String, String)>,
+    /// Columns that are added.
+    pub appends: Vec<String>,
+    /// Whether images can be dropped or rejected.
+    pub filters: bool,
+    /// Whether the table had a primary key and has none afterwards, because a column of it is dropped or can be
+    /// NULL.
+    pub loses_key: bool,
+}
+
+impl Plan {
+    /// Whether nothing of the column's own values comes through: it is dropped, nullified or made anew.
+    pub fn hides(&self, column: &str) -> bool {
+        [&self.drops, &self.nullifies, &self.replaces]
+            .iter()
+            .any(|hidden| hidden.iter().any(|name| name == column))
+    }
+}
+
+/// Where an output column's cells come from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum From {
+    /// The input's column as it is.
+    Input(usize),
+    /// NULLs, as absent as the input's column.
+    Nulls(usize),
+    /// The n-th computed column.
+    Computed(usize),
+}
+
+/// A computed edit.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Computed {
+    /// The input column that it replaces or retypes.
+    pub(crate) of: Option<usize>,
+    /// What comes back.
+    pub(crate) column: Column,
+    /// Whether the plugin may leave the cells as they came.
+    pub(crate) optional: bool,
+}
+
+/// A plan that can be carried out.
+#[derive(Debug)]
+pub(crate) struct Checked {
+    pub(crate) plan: Plan,
+    /// Input columns in the order that the plugin wants.
+    pub(crate) reads: Vec<usize>,
+    pub(crate) computed: Vec<Computed>,
+    /// One for each column of `output`.
+    pub(crate) from: Vec<From>,
+    pub(crate) needs_kinds: bool,
+    pub(crate) output: Arc<TableSchema>,
+}
+
+/// What is planned for one input column.
+#[derive(Default)]
+struct Fate {
+    drop: bool,
+    nullify: bool,
+    name: Option<String>,
+    computed: Option<usize>,
+}
+
+/// The most columns that a table may have afterwards; MySQL's own limit.
+const COLUMNS: usize = 4096;
+/// The longest column name, in bytes: MySQL's 64 characters.
+const NAME: usize = 256;
+
+impl Checked {
+    /// Checks a plan; the error says what is wrong with it.
+    pub(crate) fn new(plan: &wit::Plan, input: &Arc<TableSchema>) -> Result<Checked, String> {
+        let name = |index: u32| -> Result<(usize, &Column), String> {
+            let column = input.columns.get(index as usize);
+            column
+                .map(|c| (index as usize, c))
+                .ok_or_else(|| format!("the table has no column number {index}"))
+        };
+        let mut summary = Plan { filters: plan.filters, ..Plan::default() };
+        let mut reads = Vec::with_capacity(plan.reads.len());
+        for &index in &plan.reads {
+            let (index, column) = name(index)?;
+            if reads.contains(&index) {
+                return Err(format!("column `{}` is read twice", column.name));
+            }
+            reads.push(index);
+            summary.reads.push(column.name.clone());
+        }
+        let mut fates: Vec<Fate> = input.columns.iter().map(|_| Fate::default()).collect();
+        let mut computed = Vec::new();
+        for edit in &plan.edits {
+            match edit {
+                Edit::Drop(index) => {
+                    let (index, column) = name(*index)?;
+                    fates[index].once(column, |fate| fate.drop = true)?;
+                    summary.drops.push(column.name.clone());
+                }
+                Edit::Nullify(index) => {
+                    let (index, column) = name(*index)?;
+                    fates[index].cells(column)?.nullify = true;
+                    summary.nullifies.push(column.name.clone());
+                }
+                Edit::Rename(rename) => {
+                    let (index, column) = name(rename.column)?;
+                    let fate = &mut fates[index];
+                    if fate.drop || fate.name.is_some() {
+                        return Err(twice(column));
+                    }
+                    fate.name = Some(rename.name.clone());
+                }
+                Edit::Replace(index) => {
+                    let (index, column) = name(*index)?;
+                    fates[index].cells(column)?.computed = Some(computed.len());
+                    let optional = reads.contains(&index);
+                    computed.push(Computed { of: Some(index), column: types::replaced(column), optional });
+                    summary.replaces.push(column.name.clone());
+                }
+                Edit::Retype(retype) => {
+                    let (index, column) = name(retype.column)?;
+                    let n = computed.len();
+                    fates[index].once(column, |fate| {
+                        fate.computed = Some(n);
+                        fate.name = Some(retype.def.name.clone());
+                    })?;
+                    let column = types::defined(&retype.def, Some(column))?;
+                    computed.push(Computed { of: Some(index), column, optional: false });
+                    summary.replaces.push(input.columns[index].name.clone());
+                }
+                Edit::Append(def) => {
+                    let column = types::defined(def, None)?;
+                    summary.appends.push(column.name.clone());
+                    computed.push(Computed { of: None, column, optional: false });
+                }
+            }
+        }
+        let (columns, from) = columns_after(input, &fates, &computed, &mut summary);
+        check_names(&columns)?;
+        let key = key_after(input, &columns, &from, &computed);
+        summary.loses_key = key.is_empty() && !input.key.is_empty();
+        let output = TableSchema { columns, key, ..(**input).clone() };
+        let output = if output == **input { input.clone() } else { Arc::new(output) };
+        Ok(Checked { plan: summary, reads, computed, from, needs_kinds: plan.needs_kinds, output })
+    }
+
+    /// Whether `apply` is called at all.
+    pub(crate) fn calls_guest(&self) -> bool {
+        self.plan.filters || !self.computed.is_empty()
+    }
+}
+
+impl Fate {
+    /// An edit that goes with no other.
+    fn once(&mut self, column: &Column, set: impl FnOnce(&mut Fate)) -> Result<(), String> {
+        let free = !self.drop && !self.nullify && self.name.is_none() && self.computed.is_none();
+        if !free {
+            return Err(twice(column));
+        }
+        set(self);
+        Ok(())
+    }
+
+    /// An edit of the cells, which a rename may go with.
+    fn cells(&mut self, column: &Column) -> Result<&mut Fate, String> {
+        if self.drop || self.nullify || self.computed.is_some() { Err(twice(column)) } else { Ok(self) }
+    }
+}
+
+fn twice(column: &Column) -> String {
+    format!("column `{}` has two edits that exclude each other", column.name)
+}
+
+fn columns_after(
+    input: &TableSchema,
+    fates: &[Fate],
+    computed: &[Computed],
+    summary: &mut Plan,
+) -> (Vec<Column>, Vec<From>) {
+    let mut columns = Vec::with_capacity(fates.len());
+    let mut from = Vec::with_capacity(fates.len());
+    for (index, (column, fate)) in input.columns.iter().zip(fates).enumerate() {
+        if fate.drop {
+            continue;
+        }
+        let (mut after, source) = match fate.computed {
+            Some(n) => (computed[n].column.clone(), From::Computed(n)),
+            None if fate.nullify => (Column { nullable: true, ..column.clone() }, From::Nulls(index)),
+            None => (column.clone(), From::Input(index)),
+        };
+        if let Some(name) = &fate.name {
+            after.name.clone_from(name);
+        }
+        if after.name != column.name {
+            summary.renames.push((column.name.clone(), after.name.clone()));
+        }
+        columns.push(after);
+        from.push(source);
+    }
+    for (n, appended) in computed.iter().enumerate().filter(|(_, c)| c.of.is_none()) {
+        columns.push(appended.column.clone());
+        from.push(From::Computed(n));
+    }
+    (columns, from)
+}
+
+fn check_names(columns: &[Column]) -> Result<(), String> {
+    if columns.is_empty() {
+        return Err("no column is left".to_owned());
+    }
+    if columns.len() > COLUMNS {
+        return Err(format!("there would be {} columns, {COLUMNS} are allowed", columns.len()));
+    }
+    let mut seen = HashSet::with_capacity(columns.len());
+    for Column { name, .. } in columns {
+        if name.is_empty() || name.len() > NAME || name.chars().any(char::is_control) {
+            return Err(format!("a column cannot be called {:?}", name.chars().take(64).collect::<String>()));
+        }
+        // MySQL and most destinations do not tell column names apart by case
+        if !seen.insert(name.to_lowercase()) {
+            return Err(format!("two columns would be called `{name}`"));
+        }
+    }
+    Ok(())
+}
+
+/// The key's columns in the output; none if one of them is gone or can be NULL.
+fn key_after(input: &TableSchema, columns: &[Column], from: &[From], computed: &[Computed]) -> Vec<u32> {
+    let place = |key: &u32| -> Option<u32> {
+        let comes_from = |source: &From| match source {
+            From::Input(index) | From::Nulls(index) => *index == *key as usize,
+            From::Computed(n) => computed[*n].of == Some(*key as usize),
+        };
+        let at = from.iter().position(comes_from)?;
+        (!columns[at].nullable || input.columns[*key as usize].nullable).then_some(at as u32)
+    };
+    let key: Option<Vec<u32>> = input.key.iter().map(place).collect();
+    key.unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,9 @@
+//! The host with real guests: built by `scripts/wasm-rust guests` (`make plugins`) beforehand.
+
+mod contract;
+mod filter;
+mod limits;
+mod mask;
+mod support;
+mod types;
+mod upload;
