@@ -36,11 +36,10 @@ pub struct SourceDef {
     /// Where a new source starts: `now` (changes from now on) or `earliest` (the oldest that the server's binlog holds).
     /// Without meaning once it has started. Default `now`.
     #[serde(default, skip_serializing_if = "is_default")]
-    #[schema(inline, default = "now")]
+    #[schema(default = "now")]
     pub start: StartAt,
     /// How long changes are kept that every route has passed. Default: not at all.
     #[serde(default, skip_serializing_if = "is_default")]
-    #[schema(inline)]
     pub retain: RetainDef,
     /// The most disk that this source's changes may take, in bytes, at least 1 MiB (1048576). When it is reached, reading
     /// waits until routes have moved on; nothing is dropped. Default: no limit but the disk's own.
@@ -73,8 +72,8 @@ pub struct MysqlDef {
     /// Whether the connection is encrypted, and how the server is recognised. Default `preferred`.
     #[serde(default, skip_serializing_if = "is_default")]
     pub tls: TlsDef,
-    /// The replica id that Forebay registers with, unique among the server's replicas, from 1. Default: one made from the
-    /// source's name.
+    /// The replica id that Forebay registers with, unique among the server's replicas, from 1. Default: a random one
+    /// that no replica has.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(minimum = 1)]
     pub server_id: Option<u32>,
@@ -118,7 +117,7 @@ pub enum StartAt {
     Now,
 }
 
-/// How long changes are kept that every route has passed: as long as either says. A change that a route has not passed is
+/// How long changes are kept that every route has passed: as long as one of the two wants it. What a route has not passed is
 /// always kept.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(default, deny_unknown_fields)]
@@ -170,7 +169,7 @@ pub struct RouteDef {
     /// Where a new route starts: `now` (changes from now on) or `earliest` (the oldest that is kept). Without meaning once
     /// it has started; then its offset is set instead. Default `now`.
     #[serde(default, skip_serializing_if = "is_default")]
-    #[schema(inline, default = "now")]
+    #[schema(default = "now")]
     pub from: StartAt,
     /// Whether a new route waits to be resumed. Without meaning once it exists; then it is paused and resumed instead.
     /// Default false.
@@ -179,7 +178,6 @@ pub struct RouteDef {
     pub paused: bool,
     /// When failing events stop the route. Default: more than 100 in 60 s.
     #[serde(default, skip_serializing_if = "is_default")]
-    #[schema(inline)]
     pub dead_letters: DeadLettersDef,
 }
 
@@ -197,21 +195,20 @@ pub struct TransformDef {
     pub config: Map<String, Value>,
     /// What it may use. Default: as the fields say.
     #[serde(default, skip_serializing_if = "is_default")]
-    #[schema(inline)]
     pub limits: LimitsDef,
 }
 
-/// What a use of a plugin may use; more ends the call, and the events that caused it go to the dead letters.
+/// What a use of a plugin may use at once. More ends the call; the event that caused it goes to the dead letters.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct LimitsDef {
-    /// Memory, in MiB, 1 to 4095. Default: the host's own limit.
+    /// Memory, in MiB, 1 to 4095. Default 64.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(minimum = 1, maximum = 4095)]
+    #[schema(minimum = 1, maximum = 4095, default = 64)]
     pub memory_mib: Option<u32>,
-    /// Time for one batch, in milliseconds, 1 to 600000. Default: the host's own limit.
+    /// Time for one batch in which the plugin runs, in milliseconds, 1 to 600000. Default 1000.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(minimum = 1, maximum = 600_000)]
+    #[schema(minimum = 1, maximum = 600_000, default = 1000)]
     pub batch_ms: Option<u32>,
 }
 

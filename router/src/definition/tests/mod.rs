@@ -2,6 +2,7 @@
 
 mod applies;
 mod problems;
+mod reference;
 
 use forebay_store::{DocKind, Document};
 use serde_json::Value;

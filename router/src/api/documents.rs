@@ -1,0 +1,217 @@
+//! Sources and routes, one document each: read, put whole, deleted. `ETag` is the revision; `If-Match` makes a change
+//! depend on it.
+
+use axum::Json;
+use axum::extract::{Path, State};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use forebay_store::{DocKind, Document as Stored};
+use serde::Serialize;
+use serde_json::Value;
+use utoipa::ToSchema;
+
+use super::Api;
+use super::apply;
+use super::body::{Document, Expect, etag};
+use super::problem::{ProblemAnswer, Refusal};
+use crate::definition::{RouteDef, SourceDef};
+
+/// A definition in a list.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub(super) struct Item<T> {
+    /// Its name.
+    name: String,
+    /// How often it was changed, from 1.
+    revision: u64,
+    /// When it was changed last, in milliseconds since 1970.
+    changed_ms: u64,
+    /// The definition.
+    definition: T,
+}
+
+/// All definitions of a kind, by name.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub(super) struct Items<T> {
+    /// By name.
+    items: Vec<Item<T>>,
+}
+
+fn list(api: &Api, kind: DocKind) -> Result<Response, Refusal> {
+    let item = |d: Stored| Item {
+        name: d.name,
+        revision: d.revision,
+        changed_ms: d.changed_us / 1000,
+        definition: d.value,
+    };
+    let items: Vec<Item<Value>> = api.engine.store().list(kind)?.into_iter().map(item).collect();
+    Ok(Json(Items { items }).into_response())
+}
+
+fn get(api: &Api, kind: DocKind, name: &str) -> Result<Response, Refusal> {
+    let unknown = || Refusal::not_found(format!("there is no {kind}.{name}"));
+    let stored = api.engine.store().get(kind, name)?.ok_or_else(unknown)?;
+    Ok(([(header::ETAG, etag(stored.revision))], Json(stored.value)).into_response())
+}
+
+async fn put(
+    api: &Api,
+    kind: DocKind,
+    name: &str,
+    headers: &HeaderMap,
+    value: Value,
+) -> Result<Response, Refusal> {
+    let expect = Expect::read(headers)?;
+    let (stored, is_new) =
+        apply::put(api, kind, name, value, expect).await.map_err(|refusal| match expect {
+            Expect::Nothing => refusal,
+            _ => refusal.precondition(),
+        })?;
+    let status = if is_new { StatusCode::CREATED } else { StatusCode::OK };
+    Ok((status, [(header::ETAG, etag(stored.revision))], Json(stored.value)).into_response())
+}
+
+pub(super) async fn delete(
+    api: &Api,
+    kind: DocKind,
+    name: &str,
+    headers: &HeaderMap,
+) -> Result<StatusCode, Refusal> {
+    apply::delete(api, kind, name, Expect::read(headers)?).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// All sources.
+#[utoipa::path(
+    get, path = "/v1/sources", tag = "sources", operation_id = "listSources",
+    responses((status = 200, description = "By name", body = Items<SourceDef>))
+)]
+pub(super) async fn list_sources(State(api): State<Api>) -> Result<Response, Refusal> {
+    list(&api, DocKind::Sources)
+}
+
+/// One source.
+#[utoipa::path(
+    get, path = "/v1/sources/{name}", tag = "sources", operation_id = "getSource",
+    params(("name" = String, Path, description = "The source's name")),
+    responses(
+        (status = 200, description = "Its definition", body = SourceDef, headers(("etag" = String, description = "Its revision"))),
+        (status = 404, description = "There is none", body = ProblemAnswer, content_type = "application/problem+json"),
+    )
+)]
+pub(super) async fn get_source(
+    State(api): State<Api>,
+    Path(name): Path<String>,
+) -> Result<Response, Refusal> {
+    get(&api, DocKind::Sources, &name)
+}
+
+/// Make or change a source. What it has read stays; the tables it captures change from here on.
+#[utoipa::path(
+    put, path = "/v1/sources/{name}", tag = "sources", operation_id = "putSource", request_body = SourceDef,
+    params(
+        ("name" = String, Path, description = "The source's name"),
+        ("if-match" = Option<String>, Header, description = "The ETag that the change is made for"),
+        ("if-none-match" = Option<String>, Header, description = "`*`: only if there is none"),
+    ),
+    responses(
+        (status = 200, description = "Changed, or so already", body = SourceDef),
+        (status = 201, description = "Made", body = SourceDef),
+        (status = 412, description = "It is at another revision", body = ProblemAnswer, content_type = "application/problem+json"),
+        (status = 422, description = "Every problem of the definition", body = ProblemAnswer, content_type = "application/problem+json"),
+    )
+)]
+pub(super) async fn put_source(
+    State(api): State<Api>,
+    Path(name): Path<String>,
+    headers: HeaderMap,
+    Document(value): Document,
+) -> Result<Response, Refusal> {
+    put(&api, DocKind::Sources, &name, &headers, value).await
+}
+
+/// Delete a source and its changelog. Refused while a route reads it.
+#[utoipa::path(
+    delete, path = "/v1/sources/{name}", tag = "sources", operation_id = "deleteSource",
+    params(
+        ("name" = String, Path, description = "The source's name"),
+        ("if-match" = Option<String>, Header, description = "The ETag that the change is made for"),
+    ),
+    responses(
+        (status = 204, description = "Deleted"),
+        (status = 404, description = "There is none", body = ProblemAnswer, content_type = "application/problem+json"),
+        (status = 409, description = "A route reads it", body = ProblemAnswer, content_type = "application/problem+json"),
+    )
+)]
+pub(super) async fn delete_source(
+    State(api): State<Api>,
+    Path(name): Path<String>,
+    headers: HeaderMap,
+) -> Result<StatusCode, Refusal> {
+    delete(&api, DocKind::Sources, &name, &headers).await
+}
+
+/// All routes.
+#[utoipa::path(
+    get, path = "/v1/routes", tag = "routes", operation_id = "listRoutes",
+    responses((status = 200, description = "By name", body = Items<RouteDef>))
+)]
+pub(super) async fn list_routes(State(api): State<Api>) -> Result<Response, Refusal> {
+    list(&api, DocKind::Routes)
+}
+
+/// One route.
+#[utoipa::path(
+    get, path = "/v1/routes/{name}", tag = "routes", operation_id = "getRoute",
+    params(("name" = String, Path, description = "The route's name")),
+    responses(
+        (status = 200, description = "Its definition", body = RouteDef, headers(("etag" = String, description = "Its revision"))),
+        (status = 404, description = "There is none", body = ProblemAnswer, content_type = "application/problem+json"),
+    )
+)]
+pub(super) async fn get_route(State(api): State<Api>, Path(name): Path<String>) -> Result<Response, Refusal> {
+    get(&api, DocKind::Routes, &name)
+}
+
+/// Make or change a route. It goes on at its offset; a new one starts where `from` says.
+#[utoipa::path(
+    put, path = "/v1/routes/{name}", tag = "routes", operation_id = "putRoute", request_body = RouteDef,
+    params(
+        ("name" = String, Path, description = "The route's name"),
+        ("if-match" = Option<String>, Header, description = "The ETag that the change is made for"),
+        ("if-none-match" = Option<String>, Header, description = "`*`: only if there is none"),
+    ),
+    responses(
+        (status = 200, description = "Changed, or so already", body = RouteDef),
+        (status = 201, description = "Made", body = RouteDef),
+        (status = 412, description = "It is at another revision", body = ProblemAnswer, content_type = "application/problem+json"),
+        (status = 422, description = "Every problem of the definition", body = ProblemAnswer, content_type = "application/problem+json"),
+    )
+)]
+pub(super) async fn put_route(
+    State(api): State<Api>,
+    Path(name): Path<String>,
+    headers: HeaderMap,
+    Document(value): Document,
+) -> Result<Response, Refusal> {
+    put(&api, DocKind::Routes, &name, &headers, value).await
+}
+
+/// Delete a route, its offset and its dead letters.
+#[utoipa::path(
+    delete, path = "/v1/routes/{name}", tag = "routes", operation_id = "deleteRoute",
+    params(
+        ("name" = String, Path, description = "The route's name"),
+        ("if-match" = Option<String>, Header, description = "The ETag that the change is made for"),
+    ),
+    responses(
+        (status = 204, description = "Deleted"),
+        (status = 404, description = "There is none", body = ProblemAnswer, content_type = "application/problem+json"),
+    )
+)]
+pub(super) async fn delete_route(
+    State(api): State<Api>,
+    Path(name): Path<String>,
+    headers: HeaderMap,
+) -> Result<StatusCode, Refusal> {
+    delete(&api, DocKind::Routes, &name, &headers).await
+}
