@@ -1,0 +1,76 @@
+//! Every code that a source's fault can carry. `docs/errors.md` explains each; names never change once released.
+
+use forebay_model::{Class, Code};
+
+macro_rules! codes {
+    ($($(#[$doc:meta])* $constant:ident = $name:literal, $class:ident, $meaning:literal;)*) => {
+        $(#[doc = $meaning] pub const $constant: Code = Code { name: $name, class: Class::$class, meaning: $meaning };)*
+
+        /// All of them.
+        pub const ALL: &[Code] = &[$($constant),*];
+    };
+}
+
+codes! {
+    // reaching the server
+    DNS = "mysql.dns", Retryable, "The server's host name could not be resolved.";
+    CONNECT = "mysql.connect", Retryable, "No TCP connection to the server could be made.";
+    NETWORK = "mysql.network", Retryable, "The connection to the server broke.";
+    SILENT = "mysql.silent", Retryable, "The server sent neither changes nor heartbeats for three heartbeat periods.";
+    BUSY = "mysql.busy", Retryable, "The server takes no more connections at the moment.";
+    TLS = "mysql.tls", Fatal, "The TLS handshake with the server failed, or its certificate was not accepted.";
+    TLS_NOT_OFFERED = "mysql.tls_not_offered", Fatal, "TLS is demanded, and the server does not offer it.";
+    TLS_REQUIRED = "mysql.tls_required", Fatal, "The server demands TLS, and the source has it switched off.";
+    AUTH = "mysql.auth", Fatal, "The server refused the user or the password.";
+    AUTH_METHOD = "mysql.auth_method", Fatal, "The account logs in by a method that Forebay does not speak.";
+    FLAVOUR = "mysql.flavour", Fatal, "The server is not MySQL 8.0 or later.";
+    SHUTDOWN = "mysql.shutdown", Retryable, "The server is shutting down or ended the connection.";
+    KILLED = "mysql.killed", Retryable, "The server's thread that sends the binlog was killed.";
+    PROTOCOL = "mysql.protocol", Retryable, "The server sent something that is not MySQL's protocol.";
+    STATEMENT = "mysql.statement", Fatal, "The server refused a statement that the source needs.";
+
+    // what the server must be set to
+    LOG_BIN_OFF = "mysql.log_bin_off", Fatal, "The server writes no binlog.";
+    BINLOG_FORMAT = "mysql.binlog_format", Fatal, "The binlog holds statements instead of rows.";
+    ROW_IMAGE = "mysql.row_image", Fatal, "The binlog does not hold whole row images.";
+    ROW_METADATA = "mysql.row_metadata", Fatal, "The binlog does not name the columns of its rows.";
+    PARTIAL_JSON = "mysql.partial_json", Fatal, "The binlog holds differences of JSON values instead of the values.";
+    GTID_OFF = "mysql.gtid_off", Fatal, "The server gives its transactions no GTIDs.";
+    PRIVILEGE = "mysql.privilege", Fatal, "The account lacks a privilege that the source needs.";
+    SERVER_ID = "mysql.server_id", Fatal, "The source's server id is the server's own.";
+
+    // where to read from
+    PURGED = "mysql.purged", Fatal, "The server has deleted binlog files that were not read yet.";
+    POSITION_AHEAD = "mysql.position_ahead", Fatal, "The server lacks transactions that were read already.";
+    SERVER_ID_CLASH = "mysql.server_id_clash", Retryable, "Another reader with the same server id took over the binlog.";
+    DUMP_REFUSED = "mysql.dump_refused", Retryable, "The server ended the binlog with an error.";
+
+    // what the binlog holds
+    CHECKSUM = "mysql.checksum", Retryable, "A binlog event was damaged on its way.";
+    GARBLED = "mysql.garbled", Fatal, "A binlog event makes no sense.";
+    INCIDENT = "mysql.incident", Fatal, "The server says that its binlog lacks changes.";
+    TRANSACTION_CUT = "mysql.transaction_cut", Retryable, "The binlog ends inside a transaction.";
+    UNSUPPORTED_EVENT = "mysql.unsupported_event", Fatal, "The binlog holds changes in a form that Forebay does not read.";
+    XA = "mysql.xa", Fatal, "A captured table was changed in an XA transaction of two phases.";
+    COLUMN_TYPE = "mysql.column_type", Fatal, "A captured table has a column of a type that Forebay does not read.";
+    CHARSET = "mysql.charset", Fatal, "A captured table has a column in a character set that Forebay does not read exactly.";
+    TOO_LARGE = "mysql.too_large", Fatal, "A row or an event is larger than Forebay can hold.";
+    STATEMENT_EVENT = "mysql.statement_event", Poison, "A warning: rows may have been changed by a statement that the binlog holds as text.";
+    INVALID_TEXT = "mysql.invalid_text", Poison, "A warning: a text value is not valid in its character set, and its wrong bytes were replaced.";
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    #[test]
+    fn names_are_of_one_form_and_unique() {
+        let mut seen = HashSet::new();
+        for code in super::ALL {
+            let rest = code.name.strip_prefix("mysql.").expect("the part's name comes first");
+            assert!(rest.bytes().all(|b| b.is_ascii_lowercase() || b == b'_'), "{}", code.name);
+            assert!(seen.insert(code.name), "{} twice", code.name);
+            assert!(code.meaning.ends_with('.'), "{}", code.name);
+        }
+    }
+}

@@ -1,0 +1,18 @@
+//! What the events of a binlog say, apart from the rows' values.
+//!
+//! Everything here borrows from the event's bytes and answers [`Garbled`](super::cursor::Garbled) where they end early.
+//! Format: MySQL source documentation, "Replication Protocol / Binary Log Events"; `libs/mysql/binlog/event` of MySQL 9.
+
+mod gtid;
+mod header;
+mod payload;
+mod query;
+mod rows;
+mod table_map;
+
+pub(crate) use gtid::{GtidEvent, encode_set};
+pub(crate) use header::{CHECKSUM, Event, HEADER, Header, Rotate, checksum_in_use, is_whole, kinds};
+pub(crate) use payload::Payload;
+pub(crate) use query::{Meaning, Query};
+pub(crate) use rows::RowsHead;
+pub(crate) use table_map::{RawColumn, TableMap, table_of, types};

@@ -1,0 +1,234 @@
+//! Table maps: what the rows that follow look like.
+//!
+//! Everything that a table schema needs is here (with binlog_row_metadata=FULL), so that the schema is the one the rows
+//! were written with, and not the one the table has by now.
+//!
+//! Format: `Table_map_event` of MySQL 9, with its optional metadata fields.
+
+use crate::mysql::cursor::{Cursor, Garbled};
+
+/// Numbers of column types, `enum_field_types`.
+pub(crate) mod types {
+    pub(crate) const TINY: u8 = 1;
+    pub(crate) const SHORT: u8 = 2;
+    pub(crate) const LONG: u8 = 3;
+    pub(crate) const FLOAT: u8 = 4;
+    pub(crate) const DOUBLE: u8 = 5;
+    pub(crate) const TIMESTAMP_OLD: u8 = 7;
+    pub(crate) const LONGLONG: u8 = 8;
+    pub(crate) const INT24: u8 = 9;
+    pub(crate) const DATE: u8 = 10;
+    pub(crate) const TIME_OLD: u8 = 11;
+    pub(crate) const DATETIME_OLD: u8 = 12;
+    pub(crate) const YEAR: u8 = 13;
+    pub(crate) const NEWDATE: u8 = 14;
+    pub(crate) const VARCHAR: u8 = 15;
+    pub(crate) const BIT: u8 = 16;
+    pub(crate) const TIMESTAMP: u8 = 17;
+    pub(crate) const DATETIME: u8 = 18;
+    pub(crate) const TIME: u8 = 19;
+    pub(crate) const VECTOR: u8 = 242;
+    pub(crate) const JSON: u8 = 245;
+    pub(crate) const DECIMAL: u8 = 246;
+    pub(crate) const ENUM: u8 = 247;
+    pub(crate) const SET: u8 = 248;
+    pub(crate) const TINY_BLOB: u8 = 249;
+    pub(crate) const BLOB: u8 = 252;
+    pub(crate) const VAR_STRING: u8 = 253;
+    pub(crate) const STRING: u8 = 254;
+    pub(crate) const GEOMETRY: u8 = 255;
+}
+
+/// A column as the table map describes it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct RawColumn {
+    /// One of [`types`]; ENUM and SET are already told from STRING.
+    pub(crate) code: u8,
+    /// The type's own metadata, in the order of its bytes.
+    pub(crate) meta: [u8; 2],
+    pub(crate) nullable: bool,
+    pub(crate) unsigned: bool,
+    /// Collation of text, and of ENUM's and SET's members.
+    pub(crate) collation: Option<u16>,
+    pub(crate) name: String,
+    /// Of ENUM and SET, in the collation's character set.
+    pub(crate) members: Vec<Vec<u8>>,
+    /// Of GEOMETRY: its subtype's number.
+    pub(crate) geometry: Option<u64>,
+}
+
+/// A table map, read whole.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct TableMap {
+    pub(crate) database: String,
+    pub(crate) table: String,
+    pub(crate) columns: Vec<RawColumn>,
+    /// Of the primary key, in its order.
+    pub(crate) key: Vec<u32>,
+    /// Whether columns have names: only with binlog_row_metadata=FULL.
+    pub(crate) full: bool,
+}
+
+/// Database and table, without reading the rest: most tables of a server may not be captured.
+pub(crate) fn table_of(body: &[u8]) -> Result<(&str, &str), Garbled> {
+    let mut at = Cursor::new(body);
+    at.take(8)?;
+    let database = name(&mut at)?;
+    Ok((database, name(&mut at)?))
+}
+
+fn name<'a>(at: &mut Cursor<'a>) -> Result<&'a str, Garbled> {
+    let n = at.u8()?;
+    let name = std::str::from_utf8(at.take(usize::from(n))?).map_err(|_| Garbled)?;
+    at.u8()?;
+    Ok(name)
+}
+
+impl TableMap {
+    pub(crate) fn parse(body: &[u8]) -> Result<Self, Garbled> {
+        let mut at = Cursor::new(body);
+        at.take(8)?;
+        let database = name(&mut at)?.to_owned();
+        let table = name(&mut at)?.to_owned();
+        let count = at.packed_len()?;
+        // MySQL's limit of columns
+        if count > 4096 {
+            return Err(Garbled);
+        }
+        let codes = at.take(count)?;
+        let mut meta = Cursor::new(at.packed_bytes()?);
+        let nullable = at.take(count.div_ceil(8))?;
+        let mut map = TableMap { database, table, ..Default::default() };
+        for (i, &code) in codes.iter().enumerate() {
+            let nullable = nullable[i / 8] >> (i % 8) & 1 == 1;
+            let mut column = RawColumn { code, nullable, ..Default::default() };
+            column.meta = match meta_bytes(code) {
+                0 => [0, 0],
+                1 => [meta.u8()?, 0],
+                _ => meta.array()?,
+            };
+            // ENUM and SET hide in STRING, whose other metadata byte is their size
+            if code == types::STRING && matches!(column.meta[0], types::ENUM | types::SET) {
+                column.code = column.meta[0];
+            }
+            map.columns.push(column);
+        }
+        map.optional(at)?;
+        Ok(map)
+    }
+
+    /// The optional metadata: a type, a length and a value for each field.
+    fn optional(&mut self, mut at: Cursor<'_>) -> Result<(), Garbled> {
+        while !at.is_empty() {
+            let field = at.u8()?;
+            let mut value = Cursor::new(at.packed_bytes()?);
+            match field {
+                1 => self.signedness(value)?,
+                2 => self.default_charset(value, is_text)?,
+                3 => self.column_charset(value, is_text)?,
+                4 => {
+                    for column in &mut self.columns {
+                        column.name =
+                            std::str::from_utf8(value.packed_bytes()?).map_err(|_| Garbled)?.to_owned();
+                    }
+                    self.full = true;
+                }
+                5 => self.members(value, types::SET)?,
+                6 => self.members(value, types::ENUM)?,
+                7 => {
+                    for column in self.columns.iter_mut().filter(|c| c.code == types::GEOMETRY) {
+                        column.geometry = Some(value.packed()?);
+                    }
+                }
+                8 | 9 => {
+                    while !value.is_empty() {
+                        let column = value.packed_len()?;
+                        if column >= self.columns.len() {
+                            return Err(Garbled);
+                        }
+                        self.key.push(column as u32);
+                        if field == 9 {
+                            // how much of the column is in the key: the whole column identifies the row all the more
+                            value.packed()?;
+                        }
+                    }
+                }
+                10 => self.default_charset(value, is_listed)?,
+                11 => self.column_charset(value, is_listed)?,
+                // visibility, vector dimensions, and what later versions add
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn signedness(&mut self, value: Cursor<'_>) -> Result<(), Garbled> {
+        let bits = value.rest();
+        let numeric = |c: &&mut RawColumn| is_numeric(c.code);
+        for (i, column) in self.columns.iter_mut().filter(numeric).enumerate() {
+            column.unsigned = bits.get(i / 8).ok_or(Garbled)? >> (7 - i % 8) & 1 == 1;
+        }
+        Ok(())
+    }
+
+    fn default_charset(&mut self, mut value: Cursor<'_>, of: fn(u8) -> bool) -> Result<(), Garbled> {
+        let default = collation(&mut value)?;
+        let mut columns: Vec<_> = self.columns.iter_mut().filter(|c| of(c.code)).collect();
+        for column in &mut columns {
+            column.collation = Some(default);
+        }
+        while !value.is_empty() {
+            let at = value.packed_len()?;
+            columns.get_mut(at).ok_or(Garbled)?.collation = Some(collation(&mut value)?);
+        }
+        Ok(())
+    }
+
+    fn column_charset(&mut self, mut value: Cursor<'_>, of: fn(u8) -> bool) -> Result<(), Garbled> {
+        for column in self.columns.iter_mut().filter(|c| of(c.code)) {
+            column.collation = Some(collation(&mut value)?);
+        }
+        Ok(())
+    }
+
+    fn members(&mut self, mut value: Cursor<'_>, code: u8) -> Result<(), Garbled> {
+        for column in self.columns.iter_mut().filter(|c| c.code == code) {
+            for _ in 0..value.packed_len()? {
+                column.members.push(value.packed_bytes()?.to_vec());
+            }
+        }
+        Ok(())
+    }
+}
+
+fn collation(at: &mut Cursor<'_>) -> Result<u16, Garbled> {
+    u16::try_from(at.packed()?).map_err(|_| Garbled)
+}
+
+/// How many bytes of metadata a type has.
+fn meta_bytes(code: u8) -> usize {
+    match code {
+        types::BIT | types::VARCHAR | types::DECIMAL | types::STRING | types::VAR_STRING => 2,
+        types::ENUM | types::SET => 2,
+        types::FLOAT | types::DOUBLE | types::TIME | types::DATETIME | types::TIMESTAMP => 1,
+        types::TINY_BLOB..=types::BLOB | types::JSON | types::GEOMETRY | types::VECTOR => 1,
+        _ => 0,
+    }
+}
+
+/// Columns that the signedness field counts.
+fn is_numeric(code: u8) -> bool {
+    use types::*;
+    matches!(code, TINY | SHORT | INT24 | LONG | LONGLONG | FLOAT | DOUBLE | DECIMAL | YEAR)
+}
+
+/// Columns that the charset fields count.
+fn is_text(code: u8) -> bool {
+    use types::*;
+    matches!(code, VARCHAR | VAR_STRING | STRING | TINY_BLOB..=BLOB | VECTOR)
+}
+
+/// Columns that the fields about lists of members count.
+fn is_listed(code: u8) -> bool {
+    matches!(code, types::ENUM | types::SET)
+}

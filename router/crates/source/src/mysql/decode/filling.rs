@@ -1,0 +1,304 @@
+//! A batch while it is filled: images in, Arrow arrays out.
+//!
+//! Owns the buffers of one batch. They become arrays without a copy; the next batch's are made as large as this one's
+//! turned out to be.
+
+use std::sync::Arc;
+
+use arrow_array::{
+    ArrayRef, BinaryArray, Decimal128Array, Decimal256Array, Float32Array, Float64Array, Int32Array,
+    Int64Array, StringArray, UInt64Array,
+};
+use arrow_buffer::{BooleanBuffer, Buffer, NullBuffer, OffsetBuffer, ScalarBuffer};
+use forebay_model::{Batch, Kind, Run};
+
+use super::Plan;
+use super::bits::{Bits, all_set, transpose};
+use super::lane::{Cells, Image, Var};
+use crate::codes;
+use crate::mysql::cursor::Garbled;
+
+/// Rows that a batch has room for at first, where nothing is known of the table yet.
+const FIRST_ROOM: usize = 16;
+
+/// See the module.
+#[derive(Debug)]
+pub(crate) struct Filling {
+    pub(crate) plan: Arc<Plan>,
+    pub(crate) kinds: Vec<Kind>,
+    pub(crate) runs: Vec<Run>,
+    /// One for each lane of the plan.
+    cells: Vec<Cells>,
+    /// Each image's NULL bits, one image after the other.
+    nulls: Vec<u8>,
+    /// The same for absent cells; empty until some image lacks a column.
+    absent: Vec<u8>,
+    /// Rows that the buffers have room for.
+    room: usize,
+}
+
+/// How large a batch of a table turned out to be.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Size {
+    rows: usize,
+    runs: usize,
+    /// Bytes of each column that has no fixed width, in column order.
+    bytes: Vec<usize>,
+}
+
+/// The columns that the images of an event have.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Present<'a> {
+    All,
+    /// A bit for each column.
+    Some(&'a [u8]),
+}
+
+impl<'a> Present<'a> {
+    pub(crate) fn of(bits: &'a [u8], columns: usize) -> Self {
+        if all_set(bits, columns) { Present::All } else { Present::Some(bits) }
+    }
+}
+
+impl Filling {
+    pub(crate) fn new(plan: Arc<Plan>, like: &Size) -> Self {
+        // a little more than last time, so that a block of much the same size does not grow at its end
+        let room = (like.rows + like.rows / 8).max(FIRST_ROOM);
+        let mut seen = 0;
+        let cells = plan.lanes.iter().map(|lane| {
+            let vars = like.bytes.get(seen..).unwrap_or_default();
+            let cells =
+                Cells::new(&lane.form, lane.count, room, |c| vars.get(c).map_or(0, |n| n + n / 8) + 64);
+            if let Cells::Var(vars) = &cells {
+                seen += vars.len();
+            }
+            cells
+        });
+        Filling {
+            cells: cells.collect(),
+            kinds: Vec::with_capacity(room),
+            runs: Vec::with_capacity(like.runs + 1),
+            nulls: Vec::with_capacity(room * plan.bitmap_bytes()),
+            absent: Vec::new(),
+            room,
+            plan,
+        }
+    }
+
+    pub(crate) fn rows(&self) -> usize {
+        self.kinds.len()
+    }
+
+    /// Takes the image that `bytes` begin with.
+    #[inline]
+    pub(crate) fn push(
+        &mut self,
+        kind: Kind,
+        present: Present<'_>,
+        bytes: &mut &[u8],
+    ) -> Result<(), Garbled> {
+        let row = self.kinds.len();
+        if row == self.room {
+            self.grow();
+        }
+        let width = self.plan.bitmap_bytes();
+        match present {
+            Present::All => {
+                let (bits, rest) = bytes.split_at_checked(width).ok_or(Garbled)?;
+                *bytes = rest;
+                self.nulls.extend_from_slice(bits);
+                if !self.absent.is_empty() {
+                    self.absent.resize((row + 1) * width, 0);
+                }
+                self.read(row, bits, bytes)?;
+            }
+            Present::Some(present) => {
+                let bits = self.spread(row, present, bytes)?;
+                self.read(row, &bits, bytes)?;
+            }
+        }
+        self.kinds.push(kind);
+        Ok(())
+    }
+
+    #[inline(always)]
+    fn read(&mut self, row: usize, nulls: &[u8], bytes: &mut &[u8]) -> Result<(), Garbled> {
+        let (nulls, mut at) = (Bits::new(nulls), &bytes[..]);
+        let mut image = Image { bytes: &mut at, nulls, row };
+        for (lane, cells) in self.plan.lanes.iter().zip(&mut self.cells) {
+            cells.read(&lane.form, lane.first, &mut image)?;
+        }
+        let left = at.len();
+        *bytes = &bytes[bytes.len() - left..];
+        Ok(())
+    }
+
+    /// Reads the NULL bits of an image that lacks columns (it has bits only for those it has), notes what is absent, and
+    /// answers bits for all columns: an absent cell is a NULL too.
+    #[cold]
+    fn spread(&mut self, row: usize, present: &[u8], bytes: &mut &[u8]) -> Result<Vec<u8>, Garbled> {
+        let (width, columns) = (self.plan.bitmap_bytes(), self.plan.table.columns.len());
+        let bit = |bits: &[u8], at: usize| bits[at / 8] >> (at % 8) & 1 == 1;
+        let here = (0..columns).filter(|&c| bit(present, c)).count();
+        let (compact, rest) = bytes.split_at_checked(here.div_ceil(8)).ok_or(Garbled)?;
+        *bytes = rest;
+        self.absent.resize(row * width, 0);
+        let (mut nulls, mut absent, mut seen) = (vec![0; width], vec![0; width], 0);
+        for c in 0..columns {
+            let here = bit(present, c);
+            if !here {
+                absent[c / 8] |= 1 << (c % 8);
+            }
+            if !here || bit(compact, seen) {
+                nulls[c / 8] |= 1 << (c % 8);
+            }
+            seen += usize::from(here);
+        }
+        self.nulls.extend_from_slice(&nulls);
+        self.absent.extend_from_slice(&absent);
+        Ok(nulls)
+    }
+
+    #[cold]
+    fn grow(&mut self) {
+        self.room *= 2;
+        for cells in &mut self.cells {
+            cells.grow(self.room);
+        }
+    }
+
+    /// The batch, and how large it turned out.
+    pub(crate) fn finish(self) -> (Batch, Size) {
+        let (rows, columns) = (self.rows(), self.plan.table.columns.len());
+        let width = self.plan.bitmap_bytes();
+        let mut size = Size { rows, runs: self.runs.len(), bytes: Vec::new() };
+        let nulls = ByColumn::new(&self.nulls, width, rows);
+        let absent = if self.absent.is_empty() {
+            Vec::new()
+        } else {
+            let absent = ByColumn::new(&self.absent, width, rows);
+            (0..columns).map(|c| absent.bits(c)).collect()
+        };
+        let mut arrays: Vec<ArrayRef> = Vec::with_capacity(columns);
+        for cells in self.cells {
+            let first = arrays.len();
+            let valid = |i: usize| {
+                let bits = nulls.bits(first + i)?;
+                Some(NullBuffer::new(!&bits))
+            };
+            macro_rules! primitives {
+                ($cells:expr, $array:ty) => {
+                    arrays.extend(
+                        $cells
+                            .into_iter()
+                            .enumerate()
+                            .map(|(i, c)| -> ArrayRef { Arc::new(<$array>::new(values(c, rows), valid(i))) }),
+                    )
+                };
+            }
+            match cells {
+                Cells::I32(cells) => primitives!(cells, Int32Array),
+                Cells::I64(cells) => primitives!(cells, Int64Array),
+                Cells::U64(cells) => primitives!(cells, UInt64Array),
+                Cells::F32(cells) => primitives!(cells, Float32Array),
+                Cells::F64(cells) => primitives!(cells, Float64Array),
+                Cells::I128(cells) => {
+                    arrays.extend(cells.into_iter().enumerate().map(|(i, c)| -> ArrayRef {
+                        let layout = self.plan.table.columns[first + i].ty.layout();
+                        Arc::new(Decimal128Array::new(values(c, rows), valid(i)).with_data_type(layout))
+                    }))
+                }
+                Cells::I256(cells) => {
+                    arrays.extend(cells.into_iter().enumerate().map(|(i, c)| -> ArrayRef {
+                        let layout = self.plan.table.columns[first + i].ty.layout();
+                        Arc::new(Decimal256Array::new(values(c, rows), valid(i)).with_data_type(layout))
+                    }))
+                }
+                Cells::Var(vars) => {
+                    for (i, var) in vars.into_iter().enumerate() {
+                        size.bytes.push(var.data.len());
+                        let valid = valid(i);
+                        arrays.push(var_array(var, valid, &self.plan, first + i));
+                    }
+                }
+            }
+        }
+        let batch = Batch {
+            table: self.plan.table.clone(),
+            kinds: tight(self.kinds),
+            runs: tight(self.runs),
+            columns: arrays,
+            absent,
+        };
+        (batch, size)
+    }
+}
+
+/// Bits of images, turned into bits of columns.
+struct ByColumn {
+    bits: Vec<u8>,
+    rows: usize,
+}
+
+impl ByColumn {
+    fn new(by_row: &[u8], width: usize, rows: usize) -> Self {
+        // the usual case: no bit is set
+        let none = by_row.iter().all(|&b| b == 0);
+        ByColumn { bits: if none { Vec::new() } else { transpose(by_row, width, rows) }, rows }
+    }
+
+    /// The bits of a column, if one is set.
+    fn bits(&self, column: usize) -> Option<BooleanBuffer> {
+        let height = self.rows.div_ceil(8);
+        let bits = self.bits.get(column * height..(column + 1) * height)?;
+        if bits.iter().all(|&b| b == 0) {
+            return None;
+        }
+        Some(BooleanBuffer::new(Buffer::from_vec(bits.to_vec()), 0, self.rows))
+    }
+}
+
+/// Gives back memory that is far more than is used: blocks stay in memory for a while.
+fn tight<T>(mut values: Vec<T>) -> Vec<T> {
+    if values.capacity() > values.len() + values.len() / 2 {
+        values.shrink_to_fit();
+    }
+    values
+}
+
+fn values<T: arrow_buffer::ArrowNativeType>(mut cells: Vec<T>, rows: usize) -> ScalarBuffer<T> {
+    cells.truncate(rows);
+    ScalarBuffer::from(tight(cells))
+}
+
+fn var_array(var: Var, valid: Option<NullBuffer>, plan: &Plan, column: usize) -> ArrayRef {
+    let offsets = OffsetBuffer::new(ScalarBuffer::from(tight(var.ends)));
+    let data = Buffer::from_vec(tight(var.data));
+    if plan.is_bytes[column] {
+        return Arc::new(BinaryArray::new(offsets, data, valid));
+    }
+    if var.wrong {
+        warn_of_wrong_text(plan, column);
+    }
+    // checks the whole column's UTF-8 at once
+    match StringArray::try_new(offsets.clone(), data.clone(), valid.clone()) {
+        Ok(array) => Arc::new(array),
+        Err(_) => {
+            warn_of_wrong_text(plan, column);
+            let text = |w: &[i32]| String::from_utf8_lossy(&data[w[0] as usize..w[1] as usize]).into_owned();
+            let mended: StringArray = offsets.windows(2).map(|w| Some(text(w))).collect();
+            let (offsets, data, _) = mended.into_parts();
+            Arc::new(StringArray::new(offsets, data, valid))
+        }
+    }
+}
+
+#[cold]
+fn warn_of_wrong_text(plan: &Plan, column: usize) {
+    tracing::warn!(
+        code = codes::INVALID_TEXT.name,
+        table = plan.table.full_name(),
+        column = plan.table.columns[column].name,
+        "a text holds bytes that mean nothing in its character set; each was replaced by U+FFFD"
+    );
+}

@@ -1,0 +1,20 @@
+//! Row images, from the binlog's bytes into columns.
+//!
+//! A [`Plan`] is made once for each version of a table; [`Filling`] takes images by it, column by column, into
+//! buffers that become Arrow arrays without a copy. Nothing is allocated per value or per event.
+
+mod bits;
+mod charset;
+mod decimal;
+mod filling;
+mod json;
+mod lane;
+mod native;
+mod plan;
+mod time;
+
+#[cfg(test)]
+mod tests;
+
+pub(crate) use filling::{Filling, Present, Size};
+pub(crate) use plan::Plan;

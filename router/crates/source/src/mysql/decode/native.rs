@@ -1,0 +1,69 @@
+//! The server's spelling of a column's type, as far as the binlog knows it: display widths are not in it.
+
+use super::charset::named;
+use super::plan::text_size;
+use crate::mysql::binlog::{RawColumn, types};
+
+/// Such as `varchar(64)` or `int unsigned`.
+pub(super) fn native(raw: &RawColumn) -> String {
+    use types::*;
+    let [a, b] = raw.meta;
+    let unsigned = if raw.unsigned { " unsigned" } else { "" };
+    let fraction = if a > 0 { format!("({a})") } else { String::new() };
+    let binary = raw.collation == Some(63);
+    match raw.code {
+        TINY => format!("tinyint{unsigned}"),
+        SHORT => format!("smallint{unsigned}"),
+        INT24 => format!("mediumint{unsigned}"),
+        LONG => format!("int{unsigned}"),
+        LONGLONG => format!("bigint{unsigned}"),
+        FLOAT => format!("float{unsigned}"),
+        DOUBLE => format!("double{unsigned}"),
+        DECIMAL => format!("decimal({a},{b}){unsigned}"),
+        YEAR => "year".into(),
+        DATE | NEWDATE => "date".into(),
+        TIME => format!("time{fraction}"),
+        DATETIME => format!("datetime{fraction}"),
+        TIMESTAMP => format!("timestamp{fraction}"),
+        BIT => format!("bit({})", u32::from(b) * 8 + u32::from(a)),
+        ENUM | SET => {
+            let quoted = |m: &Vec<u8>| format!("'{}'", String::from_utf8_lossy(m).replace('\'', "''"));
+            let members: Vec<String> = raw.members.iter().map(quoted).collect();
+            format!("{}({})", if raw.code == ENUM { "enum" } else { "set" }, members.join(","))
+        }
+        VARCHAR | VAR_STRING | STRING => {
+            let (bytes, _) = text_size(raw);
+            let widest = raw.collation.map_or(1, |c| usize::from(named(c).widest).max(1));
+            let name = match (raw.code == STRING, binary) {
+                (true, true) => "binary",
+                (true, false) => "char",
+                (false, true) => "varbinary",
+                (false, false) => "varchar",
+            };
+            format!("{name}({})", bytes / widest)
+        }
+        TINY_BLOB..=BLOB => {
+            let size = ["tiny", "", "medium", "long"].get(usize::from(a).wrapping_sub(1)).unwrap_or(&"");
+            format!("{size}{}", if binary { "blob" } else { "text" })
+        }
+        JSON => "json".into(),
+        GEOMETRY => {
+            let names = [
+                "geometry",
+                "point",
+                "linestring",
+                "polygon",
+                "multipoint",
+                "multilinestring",
+                "multipolygon",
+            ];
+            let subtype = raw.geometry.and_then(|g| usize::try_from(g).ok()).unwrap_or(0);
+            names.get(subtype).copied().unwrap_or("geomcollection").into()
+        }
+        VECTOR => "vector".into(),
+        TIMESTAMP_OLD => "timestamp (from before MySQL 5.6.4)".into(),
+        TIME_OLD => "time (from before MySQL 5.6.4)".into(),
+        DATETIME_OLD => "datetime (from before MySQL 5.6.4)".into(),
+        other => format!("number {other}"),
+    }
+}

@@ -1,0 +1,28 @@
+//! MySQL 8.0 and later as a source.
+//!
+//! [`preflight`] says whether a server is fit, [`catalog`] what it holds, [`Stream`] gives its changes. A `Stream` never
+//! reconnects: it ends with a classified [`Fault`](forebay_model::Fault), and its owner connects again from the
+//! position that the changelog holds.
+
+mod binlog;
+mod blocks;
+mod catalog;
+mod config;
+mod cursor;
+mod decode;
+mod dump;
+mod faults;
+mod grants;
+mod identity;
+mod preflight;
+mod stream;
+mod transactions;
+mod wire;
+
+pub use catalog::catalog;
+pub use config::{Config, Limits, Start, Tls};
+pub use preflight::{Check, demands_met, preflight};
+pub use stream::{Captured, Stats, Stream};
+
+#[doc(hidden)]
+pub mod bench;
