@@ -2,10 +2,6 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use base64::{Engine, prelude::BASE64_STANDARD};
-use hmac::{Hmac, KeyInit, Mac};
-use sha2::Sha256;
-
 use super::*;
 use crate::{Answer, http};
 
@@ -13,9 +9,7 @@ const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 
 async fn send(receiver: &Receiver, id: &str, body: &str, signed: &str) -> Result<Answer> {
     let now = SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs().to_string();
-    let mut mac = Hmac::<Sha256>::new_from_slice(&BASE64_STANDARD.decode(&SECRET[6..])?)?;
-    mac.update(format!("{id}.{now}.{signed}").as_bytes());
-    let signature = format!("v1,{}", BASE64_STANDARD.encode(mac.finalize().into_bytes()));
+    let signature = Key::parse(SECRET)?.sign(id, &now, signed.as_bytes());
     let headers =
         [("webhook-id", id), ("webhook-timestamp", now.as_str()), ("webhook-signature", signature.as_str())];
     http("POST", &receiver.url(), &headers, body.to_owned()).await
