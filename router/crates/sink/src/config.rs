@@ -7,6 +7,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::console::ConsoleConfig;
 use crate::file::FileConfig;
+#[cfg(feature = "webhook")]
+use crate::webhook::WebhookConfig;
 use crate::{Mark, Sink};
 
 /// Where a route's events go.
@@ -17,6 +19,9 @@ pub enum SinkConfig {
     File(FileConfig),
     /// Lines for people on the server process's standard output.
     Console(ConsoleConfig),
+    /// An HTTP endpoint, with the signature of Standard Webhooks; at least once, in order by key.
+    #[cfg(feature = "webhook")]
+    Webhook(WebhookConfig),
 }
 
 /// What a sink gets to know when it is opened.
@@ -39,6 +44,8 @@ impl SinkConfig {
         let problems = match self {
             SinkConfig::File(config) => config.problems(),
             SinkConfig::Console(_) => Vec::new(),
+            #[cfg(feature = "webhook")]
+            SinkConfig::Webhook(config) => config.problems(),
         };
         let below = |path: String| {
             if path.is_empty() { self.kind().to_owned() } else { format!("{}.{path}", self.kind()) }
@@ -50,6 +57,8 @@ impl SinkConfig {
     pub fn secrets(&self) -> Vec<&SecretRef> {
         match self {
             SinkConfig::File(_) | SinkConfig::Console(_) => Vec::new(),
+            #[cfg(feature = "webhook")]
+            SinkConfig::Webhook(config) => config.secrets(),
         }
     }
 
@@ -58,6 +67,8 @@ impl SinkConfig {
         match self {
             SinkConfig::File(_) => "file",
             SinkConfig::Console(_) => "console",
+            #[cfg(feature = "webhook")]
+            SinkConfig::Webhook(_) => "webhook",
         }
     }
 }
@@ -70,5 +81,7 @@ pub async fn open(config: &SinkConfig, opening: Opening<'_>) -> Result<Box<dyn S
     Ok(match config {
         SinkConfig::File(config) => Box::new(crate::file::open(config, &opening)?),
         SinkConfig::Console(config) => Box::new(crate::console::open(config)),
+        #[cfg(feature = "webhook")]
+        SinkConfig::Webhook(config) => Box::new(crate::webhook::open(config, &opening)?),
     })
 }

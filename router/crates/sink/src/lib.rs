@@ -8,6 +8,8 @@ mod blocking;
 mod clock;
 pub mod codes;
 mod config;
+#[cfg(any(test, feature = "conformance"))]
+pub mod conformance;
 pub mod console;
 pub mod contract;
 pub mod file;
@@ -15,6 +17,8 @@ pub mod formats;
 pub mod policy;
 #[cfg(any(test, feature = "conformance"))]
 pub mod sample;
+#[cfg(feature = "webhook")]
+pub mod webhook;
 
 pub use config::{Opening, SinkConfig, open};
 pub use contract::{Appetite, Delivery, Mark, Sink};

@@ -263,3 +263,50 @@ async fn age_closes_a_file() {
     writer.begin(1120).unwrap();
     assert!(closed(2), "the second file was begun at offset 2, at 1060");
 }
+
+mod conforms {
+    use async_trait::async_trait;
+
+    use super::*;
+    use crate::conformance::{Destination, Promise, Seen, run};
+
+    struct Folder {
+        data: tempfile::TempDir,
+        rotate: Option<RotateConfig>,
+    }
+
+    #[async_trait]
+    impl Destination for Folder {
+        fn promise(&self) -> Promise {
+            Promise::ExactlyOnce
+        }
+
+        async fn open(&mut self, start: Mark) -> Result<Box<dyn Sink>, Fault> {
+            try_open(&config(self.rotate.clone()), self.data.path(), start)
+        }
+
+        async fn read(&mut self) -> Vec<Seen> {
+            let mut files: Vec<PathBuf> = fs::read_dir(folder(self.data.path()))
+                .unwrap()
+                .map(|entry| entry.unwrap().path())
+                .filter(|path| path.extension().is_some_and(|ending| ending == "ndjson"))
+                .collect();
+            // by age, since a replay begins a file of a lower offset
+            files.sort_by_key(|path| (fs::metadata(path).unwrap().modified().unwrap(), path.clone()));
+            let text: String = files.iter().map(|path| fs::read_to_string(path).unwrap()).collect();
+            let record = |line| Seen { id: None, record: serde_json::from_str(line).unwrap() };
+            text.lines().map(record).collect()
+        }
+    }
+
+    #[tokio::test]
+    async fn one_file() {
+        run(async || Folder { data: tempfile::tempdir().unwrap(), rotate: None }).await;
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn with_rotation_at_every_delivery() {
+        let rotate = || Some(RotateConfig { bytes: Some(1), seconds: None });
+        run(async || Folder { data: tempfile::tempdir().unwrap(), rotate: rotate() }).await;
+    }
+}

@@ -11,7 +11,7 @@ use arrow_array::types::{
 };
 use arrow_array::{Array, ArrayRef};
 use arrow_schema::DataType;
-use forebay_model::{Batch, ChangeEvent, ColumnType, Op};
+use forebay_model::{Batch, Block, ChangeEvent, ColumnType, Op};
 
 use super::Text;
 use super::calendar::{Clock, Date, unpack_datetime};
@@ -58,6 +58,17 @@ pub(crate) fn event(batch: &Batch, event: &ChangeEvent, prefix: &str, paint: Pai
         out.push(b"]");
         out.push(if painted { b"\x1b[0m" } else { b"" });
         out.push(b"\n");
+    }
+}
+
+/// Appends a block's events in commit order, each with its table's name, without colour: for people, not for programs.
+pub fn lines(block: &Block, out: &mut Text) {
+    for (batch, run) in block.runs_in_order() {
+        let (batch, run) = (&block.batches[batch as usize], run as usize);
+        let prefix = format!("{} ", batch.table.full_name());
+        for change in batch.events_of(run..run + 1) {
+            event(batch, &change, &prefix, Paint::Plain, out);
+        }
     }
 }
 

@@ -12,6 +12,7 @@ mod text;
 
 use serde::{Deserialize, Serialize};
 
+pub use console::lines;
 pub use text::Text;
 
 /// How events are written.
