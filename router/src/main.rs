@@ -1,1 +1,7 @@
-fn main() {}
+//! The `forebay` binary.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    forebay::cli::run()
+}

@@ -6,8 +6,10 @@
 
 use std::sync::Arc;
 
+use arrow_array::cast::AsArray;
 use arrow_array::{Array, ArrayRef};
 use arrow_buffer::BooleanBuffer;
+use arrow_schema::DataType;
 use bytemuck::{Pod, Zeroable};
 
 use crate::TableSchema;
@@ -139,11 +141,9 @@ impl Batch {
         Events { batch: self, run: runs.start, end: runs.end, row, done: 0 }
     }
 
-    /// How many bytes the cells take in memory, roughly; for bounds, not for accounts.
+    /// How many bytes the cells, kinds and runs are, whatever memory they share; for bounds, not for accounts.
     pub fn bytes(&self) -> usize {
-        self.columns.iter().map(|c| c.get_buffer_memory_size()).sum::<usize>()
-            + self.runs.len() * size_of::<Run>()
-            + self.kinds.len()
+        self.columns.iter().map(cell_bytes).sum::<usize>() + self.runs.len() * size_of::<Run>() + self.kinds.len()
     }
 
     /// Panics unless the parts fit together. For tests and `debug_assert!`.
@@ -164,6 +164,19 @@ impl Batch {
                 _ => {}
             }
         }
+    }
+}
+
+/// The cells themselves: columns of a block often share one buffer, whose size says nothing of theirs.
+fn cell_bytes(column: &ArrayRef) -> usize {
+    let text = |offsets: &[i32]| match offsets {
+        [first, .., last] => (last - first) as usize + size_of_val(offsets),
+        _ => 0,
+    };
+    match column.data_type() {
+        DataType::Utf8 => text(column.as_string::<i32>().value_offsets()),
+        DataType::Binary => text(column.as_binary::<i32>().value_offsets()),
+        other => other.primitive_width().unwrap_or_default() * column.len(),
     }
 }
 

@@ -204,6 +204,17 @@ fn absent_cells_follow_their_images() {
 }
 
 #[test]
+fn bytes_are_those_of_the_cells_and_not_of_shared_memory() {
+    let change = Change { op: 1, old: 0, new: 1, starts_run: false };
+    let mut whole = batch(&vec![change; 10]);
+    let bytes = whole.bytes();
+    // ten keys, ten names of two bytes with eleven offsets, ten kinds, one run
+    assert_eq!(bytes, 80 + (20 + 44) + 10 + 32);
+    whole.columns = whole.columns.iter().map(|c| c.slice(0, 1)).collect();
+    assert_eq!(whole.bytes(), 8 + (2 + 8) + 10 + 32);
+}
+
+#[test]
 fn runs_of_two_tables_come_in_offset_order() {
     let change = Change { op: 1, old: 0, new: 1, starts_run: true };
     let mut first = batch(&[change.clone(), change.clone()]);

@@ -1,0 +1,161 @@
+//! Definition -> running parts: the one place that knows them all.
+
+use std::path::Path;
+use std::time::Duration;
+
+use forebay_changelog::{Log, Options, Retention};
+use forebay_model::Fault;
+use forebay_sink::{Mark, Opening};
+use forebay_source::mysql;
+use forebay_store::{DocKind, Store};
+use forebay_transform::{Host, Limits};
+use serde_json::Value;
+
+use super::chain::{Chain, Step};
+use super::checkpoints::Checkpoints;
+use super::codes;
+use super::ingest::Begin;
+use super::letters::Letters;
+use super::route::{Progress, Route};
+use super::select::Selection;
+use crate::definition::{self, RouteDef, SourceDef, StartAt, TlsDef, TransformDef, Wanted};
+
+/// What every route and source of a node shares.
+#[derive(Clone)]
+pub(super) struct Parts {
+    pub(super) store: Store,
+    pub(super) host: Host,
+    pub(super) checkpoints: Checkpoints,
+    pub(super) data_dir: std::path::PathBuf,
+}
+
+/// How the source crate sees a source.
+pub(super) fn mysql_config(def: &SourceDef) -> Result<mysql::Config, Fault> {
+    let m = &def.mysql;
+    Ok(mysql::Config {
+        host: m.host.clone(),
+        port: m.port,
+        user: m.user.clone(),
+        password: m.password.as_ref().map(definition::resolve_secret).transpose()?,
+        tls: match &m.tls {
+            TlsDef::Disabled => mysql::Tls::Disabled,
+            TlsDef::Preferred => mysql::Tls::Preferred,
+            TlsDef::Required => mysql::Tls::Required,
+            TlsDef::VerifyCa { ca } => mysql::Tls::VerifyCa { ca: ca.clone() },
+            TlsDef::VerifyIdentity { ca } => mysql::Tls::VerifyIdentity { ca: ca.clone() },
+        },
+        server_id: m.server_id,
+        tables: def.tables.clone(),
+    })
+}
+
+pub(super) fn begin(def: &SourceDef) -> Begin {
+    match def.start {
+        StartAt::Earliest => Begin::Earliest,
+        StartAt::Now => Begin::Now,
+    }
+}
+
+/// Opens a source's changelog, making it if there is none.
+pub(super) async fn open_log(data_dir: &Path, name: &str, def: &SourceDef) -> Result<Log, Fault> {
+    let dir = data_dir.join("sources").join(name);
+    let options = Options {
+        quota_bytes: def.disk_limit_bytes,
+        retain: Retention {
+            age: def.retain.hours.map(|h| Duration::from_secs(u64::from(h) * 3600)),
+            bytes: def.retain.bytes,
+        },
+        ..Options::default()
+    };
+    let opened = tokio::task::spawn_blocking(move || {
+        std::fs::create_dir_all(&dir).map_err(|error| {
+            Fault::new(codes::DATA_DIR, format!("cannot create {}", dir.display()))
+                .cause(error)
+                .fix("give the server's user the right to write there, or choose another --data-dir")
+        })?;
+        Log::open(&dir.join("changelog.redb"), options)
+    });
+    opened.await.expect("opening a changelog does not panic")
+}
+
+/// Opens a route's plugins and sink.
+pub(super) async fn open_route(
+    parts: &Parts,
+    log: Log,
+    name: &str,
+    def: &RouteDef,
+    progress: Progress,
+) -> Result<Route, Fault> {
+    let mut steps = Vec::with_capacity(def.transforms.len());
+    for transform in &def.transforms {
+        steps.push(open_step(parts, transform).await?);
+    }
+    let at = parts.checkpoints.get(name).unwrap_or_default();
+    let opening = Opening {
+        route: name,
+        source: &def.source,
+        start: Mark { epoch: at.epoch, offset: at.offset },
+        secret: &definition::resolve_secret,
+        data_dir: &parts.data_dir,
+    };
+    let sink = forebay_sink::open(&def.sink, opening).await?;
+    let window = Duration::from_secs(u64::from(def.dead_letters.window_s));
+    let limit = def.dead_letters.stop_after as usize;
+    Ok(Route {
+        name: name.to_owned(),
+        log,
+        selection: Selection::new(def.tables.clone()),
+        chain: Chain::new(def.source.clone(), steps),
+        sink,
+        letters: Letters::new(parts.store.clone(), def.source.clone(), name.to_owned(), limit, window),
+        checkpoints: parts.checkpoints.clone(),
+        progress,
+    })
+}
+
+/// One transform as it is stored, with its secrets resolved.
+async fn open_step(parts: &Parts, transform: &TransformDef) -> Result<Step, Fault> {
+    let sha256 = plugin_sha256(&parts.store, &transform.plugin)?;
+    let bytes = parts.store.plugin(&sha256)?;
+    step(parts, transform, &sha256, bytes).await
+}
+
+/// One transform as it would be once `wanted` is stored.
+pub(super) async fn open_step_of(parts: &Parts, transform: &TransformDef, wanted: &Wanted) -> Result<Step, Fault> {
+    match wanted.definitions.plugins.get(&transform.plugin).and_then(|p| p.sha256.clone()) {
+        Some(sha256) => {
+            let along = wanted.components.get(&sha256).cloned();
+            let bytes = if along.is_some() { along } else { parts.store.plugin(&sha256)? };
+            step(parts, transform, &sha256, bytes).await
+        }
+        None => open_step(parts, transform).await,
+    }
+}
+
+async fn step(parts: &Parts, transform: &TransformDef, sha256: &str, bytes: Option<Vec<u8>>) -> Result<Step, Fault> {
+    let bytes = bytes.ok_or_else(|| {
+        Fault::new(codes::UNKNOWN, format!("plugin {} ({sha256}) is not in the store", transform.plugin))
+            .fix("upload it again: PUT /v1/plugins/{name}")
+    })?;
+    let host = parts.host.clone();
+    let loading = tokio::task::spawn_blocking(move || host.load(&bytes));
+    let plugin = loading.await.expect("loading a plugin does not panic")?;
+    let config = definition::resolve_config(&transform.config, &definition::resolve_secret)?;
+    let mut limits = Limits::default();
+    if let Some(mib) = transform.limits.memory_mib {
+        limits.memory_bytes = (mib as usize) << 20;
+    }
+    if let Some(ms) = transform.limits.batch_ms {
+        limits.batch_time = Duration::from_millis(u64::from(ms));
+    }
+    Ok(Step { plugin, config: config.to_string(), limits })
+}
+
+fn plugin_sha256(store: &Store, name: &str) -> Result<String, Fault> {
+    let unknown = || {
+        Fault::new(codes::UNKNOWN, format!("there is no plugin {name}")).fix("upload it: PUT /v1/plugins/{name}")
+    };
+    let document = store.get(DocKind::Plugins, name)?.ok_or_else(unknown)?;
+    let sha256 = document.value.get("sha256").and_then(Value::as_str);
+    Ok(sha256.ok_or_else(unknown)?.to_owned())
+}

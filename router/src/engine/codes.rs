@@ -1,0 +1,55 @@
+//! The engine's own fault codes.
+
+use forebay_model::{Class, Code};
+
+pub use super::letters::{REJECTED, TOO_MANY};
+
+/// A route or source names something that does not exist.
+pub const UNKNOWN: Code = Code {
+    name: "engine.unknown",
+    class: Class::Fatal,
+    meaning: "A source, route or plugin of that name does not exist.",
+};
+
+/// A task panicked.
+pub const PANIC: Code = Code {
+    name: "engine.panic",
+    class: Class::Fatal,
+    meaning: "A defect of Forebay stopped one route or source; the others go on. Please report it with the log.",
+};
+
+/// An offset outside the changelog.
+pub const BAD_OFFSET: Code = Code {
+    name: "engine.bad_offset",
+    class: Class::Fatal,
+    meaning: "The offset that was asked for is not in the changelog.",
+};
+
+/// The data directory.
+pub const DATA_DIR: Code =
+    Code { name: "engine.data_dir", class: Class::Fatal, meaning: "The data directory cannot be used." };
+
+/// A stored definition of another version.
+pub const UNREADABLE: Code = Code {
+    name: "engine.unreadable_definition",
+    class: Class::Fatal,
+    meaning: "A stored definition cannot be read by this version of Forebay.",
+};
+
+/// A route without its changelog.
+pub const NO_LOG: Code = Code {
+    name: "engine.no_changelog",
+    class: Class::Fatal,
+    meaning: "The changelog that the route reads could not be opened; the source says why.",
+};
+
+/// A table that a definition names.
+pub const NO_TABLE: Code = Code {
+    name: "engine.no_such_table",
+    class: Class::Fatal,
+    meaning: "A definition names a table that the server does not have, or that the source's user may not see.",
+};
+
+/// All of them.
+pub const ALL: &[Code] =
+    &[TOO_MANY, REJECTED, UNKNOWN, PANIC, BAD_OFFSET, DATA_DIR, UNREADABLE, NO_LOG, NO_TABLE];

@@ -1,0 +1,173 @@
+//! What can be done to a running engine by hand: pause, resume, move an offset; and what it says of itself.
+
+use forebay_changelog::Log;
+use forebay_model::{Fault, Offset};
+use forebay_source::mysql;
+use forebay_store::Checkpoint;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::route;
+use super::status::{CountsView, RouteStatus, SourceState, SourceStatus, Status};
+use super::supervise::{RunningRoute, RunningSource};
+use super::{Engine, assemble, codes};
+use crate::definition::SourceDef;
+
+/// Where a route's offset is to go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum OffsetTarget {
+    /// The oldest offset that the changelog holds: everything is delivered again.
+    Earliest,
+    /// One past the newest: what has not been delivered is skipped.
+    Head,
+    /// This one.
+    Offset(u64),
+    /// The first event committed at or after this time, in milliseconds since 1970.
+    TimeMs(u64),
+}
+
+impl Engine {
+    /// Everything at a glance.
+    pub async fn status(&self) -> Status {
+        let running = self.inner.running.lock().await;
+        let sources = running.sources.iter().map(|(name, source)| source_status(name, source)).collect();
+        let mut routes = Vec::with_capacity(running.routes.len());
+        for (name, route) in &running.routes {
+            let head = running.sources.get(&route.def.source).and_then(|s| s.log.as_ref()).map_or(0, |l| l.head());
+            routes.push(self.route_status(name, route, head));
+        }
+        Status { version: env!("CARGO_PKG_VERSION").to_owned(), sources, routes }
+    }
+
+    /// Stops a route until it is resumed; a restart does not resume it.
+    ///
+    /// # Errors
+    /// If there is no such route, or the store fails.
+    pub async fn pause(&self, name: &str) -> Result<(), Fault> {
+        self.change_route(name, |at| Ok(Checkpoint { paused: true, ..at })).await
+    }
+
+    /// Starts a paused or failed route.
+    ///
+    /// # Errors
+    /// If there is no such route, or the store fails.
+    pub async fn resume(&self, name: &str) -> Result<(), Fault> {
+        self.change_route(name, |at| Ok(Checkpoint { paused: false, ..at })).await
+    }
+
+    /// Moves a route's offset; counts begin anew, and so does its epoch. Returns the offset that it came to.
+    ///
+    /// # Errors
+    /// If there is no such route, or the changelog does not hold the offset.
+    pub async fn set_offset(&self, name: &str, target: OffsetTarget) -> Result<Offset, Fault> {
+        let log = self.log_of_route(name).await?;
+        let chosen = match target {
+            OffsetTarget::Earliest => log.first(),
+            OffsetTarget::Head => log.head(),
+            OffsetTarget::Offset(offset) => offset,
+            OffsetTarget::TimeMs(ms) => log.offset_at(ms.saturating_mul(1000)).await?,
+        };
+        self.change_route(name, |at| {
+            let (first, head) = (log.first(), log.head());
+            if !(first..=head).contains(&chosen) {
+                let what = format!("offset {chosen} is not in the changelog, which holds {first} to {head}");
+                return Err(Fault::new(codes::BAD_OFFSET, what).fix("choose one that is, or earliest or head"));
+            }
+            Ok(Checkpoint { paused: at.paused, ..route::begin(chosen, at.epoch + 1) })
+        })
+        .await?;
+        Ok(chosen)
+    }
+
+    /// Stops a route, changes its checkpoint durably, and starts it again.
+    async fn change_route(
+        &self,
+        name: &str,
+        change: impl FnOnce(Checkpoint) -> Result<Checkpoint, Fault>,
+    ) -> Result<(), Fault> {
+        let changed = {
+            let mut running = self.inner.running.lock().await;
+            running.routes.remove(name).ok_or_else(|| no_route(name))?.stop().await;
+            let checkpoints = &self.inner.parts.checkpoints;
+            match change(checkpoints.get(name).unwrap_or_default()) {
+                Ok(checkpoint) => checkpoints.set_now(name, checkpoint).await,
+                Err(fault) => Err(fault),
+            }
+        };
+        // starts it again, changed or not
+        let started = self.reconcile().await;
+        changed.and(started)
+    }
+
+    async fn log_of_route(&self, name: &str) -> Result<Log, Fault> {
+        let running = self.inner.running.lock().await;
+        let source = &running.routes.get(name).ok_or_else(|| no_route(name))?.def.source;
+        running.sources.get(source).and_then(|s| s.log.clone()).ok_or_else(|| no_log(source))
+    }
+
+    /// The changelog of a source.
+    pub(super) async fn log_of_source(&self, name: &str) -> Result<Log, Fault> {
+        let running = self.inner.running.lock().await;
+        let unknown = || Fault::new(codes::UNKNOWN, format!("there is no source {name}"));
+        running.sources.get(name).ok_or_else(unknown)?.log.clone().ok_or_else(|| no_log(name))
+    }
+
+    /// Asks a source's server for everything that Forebay demands of it.
+    ///
+    /// # Errors
+    /// If there is no such source or its server cannot be reached.
+    pub async fn check_source(&self, def: &SourceDef) -> Result<Vec<mysql::Check>, Fault> {
+        mysql::preflight(&assemble::mysql_config(def)?).await
+    }
+
+    fn route_status(&self, name: &str, route: &RunningRoute, head: Offset) -> RouteStatus {
+        let at = self.inner.parts.checkpoints.get(name).unwrap_or_default();
+        let health = route.progress.0.borrow().clone();
+        let c = &at.counts;
+        RouteStatus {
+            name: name.to_owned(),
+            source: route.def.source.clone(),
+            sink: route.def.sink.kind().to_owned(),
+            state: health.state,
+            fault: health.fault,
+            offset: at.offset,
+            epoch: at.epoch,
+            head,
+            lag_events: head.saturating_sub(at.offset),
+            counts: CountsView { read: c.read, delivered: c.delivered, filtered: c.filtered, dead: c.dead },
+            dead_letters: self.inner.parts.store.count_dead_letters(name).unwrap_or_default(),
+        }
+    }
+}
+
+fn no_route(name: &str) -> Fault {
+    Fault::new(codes::UNKNOWN, format!("there is no route {name}"))
+}
+
+fn no_log(source: &str) -> Fault {
+    Fault::new(codes::NO_LOG, format!("the changelog of source {source} is not open")).fix("see the source's own fault")
+}
+
+fn source_status(name: &str, source: &RunningSource) -> SourceStatus {
+    let reading = source.reading.borrow().clone();
+    let log = source.log.as_ref().map(|log| (log.state(), log.position()));
+    let waits_for = log.as_ref().and_then(|(state, _)| state.paused.clone());
+    SourceStatus {
+        name: name.to_owned(),
+        state: match reading.state {
+            SourceState::Running if waits_for.is_some() => SourceState::Full,
+            state => state,
+        },
+        fault: reading.fault,
+        position: log.as_ref().and_then(|(_, position)| position.clone()).map(Into::into),
+        first: log.as_ref().map_or(0, |(state, _)| state.first),
+        head: log.as_ref().map_or(0, |(state, _)| state.head),
+        log_bytes: log.as_ref().map_or(0, |(state, _)| state.bytes),
+        waits_for,
+        bytes_read: reading.bytes_read,
+        lag_ms: reading.lag_ms,
+        server_version: reading.server_version,
+        tls: reading.tls,
+    }
+}

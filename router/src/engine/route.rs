@@ -1,0 +1,243 @@
+//! One route: read, select, transform, deliver, checkpoint. One task, at its own offset (invariant 5).
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+
+use forebay_changelog::{Log, Reader};
+use forebay_model::{Batch, Block, Class, Fault, Offset, keep_images, split_key_changes};
+use forebay_sink::{Appetite, Delivery, Mark, Sink};
+use forebay_store::{Checkpoint, Counts, Stage};
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+use super::chain::Chain;
+use super::checkpoints::Checkpoints;
+use super::deliver::{block_events, deliver};
+use super::letters::{self, Letter, Letters};
+use super::select::Selection;
+use super::status::{FaultView, RouteState, now_us};
+
+/// What a route tells of itself, apart from its checkpoint.
+#[derive(Clone, Debug)]
+pub(super) struct RouteHealth {
+    pub(super) state: RouteState,
+    pub(super) fault: Option<FaultView>,
+}
+
+/// Where a route's task says how it fares.
+#[derive(Clone)]
+pub(super) struct Progress(pub(super) Arc<watch::Sender<RouteHealth>>);
+
+impl Progress {
+    pub(super) fn new() -> Self {
+        let starting = RouteHealth { state: RouteState::Starting, fault: None };
+        Progress(Arc::new(watch::Sender::new(starting)))
+    }
+
+    pub(super) fn set(&self, state: RouteState) {
+        self.0.send_replace(RouteHealth { state, fault: None });
+    }
+
+    pub(super) fn trouble(&self, state: RouteState, fault: &Fault, attempts: u32, next: Option<Duration>) {
+        self.0.send_replace(RouteHealth { state, fault: Some(FaultView::new(fault, attempts, next)) });
+    }
+
+    /// All is well again.
+    pub(super) fn well(&self) {
+        self.0.send_if_modified(|health| {
+            let changed = health.state != RouteState::Running;
+            *health = RouteHealth { state: RouteState::Running, fault: None };
+            changed
+        });
+    }
+}
+
+/// Everything that a running route holds.
+pub(super) struct Route {
+    pub(super) name: String,
+    pub(super) log: Log,
+    pub(super) selection: Selection,
+    pub(super) chain: Chain,
+    pub(super) sink: Box<dyn Sink>,
+    pub(super) letters: Letters,
+    pub(super) checkpoints: Checkpoints,
+    pub(super) progress: Progress,
+}
+
+/// A block after selection and transforms, and what became of its events.
+struct Passed {
+    block: Block,
+    read: u64,
+    dead: u64,
+}
+
+impl Route {
+    /// Runs until something must stop it. Dropping the future at any point leaves nothing worse than a repeat.
+    pub(super) async fn run(mut self) -> Fault {
+        let Err(fault) = self.turns().await;
+        fault
+    }
+
+    async fn turns(&mut self) -> Result<Infallible, Fault> {
+        let mut at = self.checkpoints.get(&self.name).unwrap_or_default();
+        let mut held = self.sink.committed().await?.filter(|mark| mark.epoch == at.epoch);
+        if let Some(mark) = held
+            && mark.offset < at.offset
+        {
+            tracing::warn!(route = self.name, checkpoint = at.offset, destination = mark.offset,
+                "the destination has less than the checkpoint says; delivering from the destination's mark");
+            at.offset = mark.offset;
+        }
+        let mut reader = self.log.reader(at.offset)?.wanting(self.wanted());
+        let appetite = self.sink.appetite();
+        self.progress.well();
+        loop {
+            let blocks = gather(&mut reader, appetite, self.chain.is_empty()).await?;
+            let mark = Mark { epoch: at.epoch, offset: at.offset };
+            let mut delivery = Delivery { mark, blocks: Vec::with_capacity(blocks.len()) };
+            for block in blocks {
+                let passed = self.pass(self.selection.cut(&block, at.offset)).await?;
+                at.counts.read += passed.read;
+                at.counts.dead += passed.dead;
+                delivery.blocks.push(passed.block);
+            }
+            let end = delivery.end();
+            // what the destination already has (a crash between its commit and our checkpoint) is only counted
+            let known = held.take().map_or(0, |mark| mark.offset);
+            let mut left = delivery;
+            let mut had = 0;
+            if known > left.mark.offset {
+                let whole = left.blocks.iter().map(block_events).sum::<u64>();
+                left.blocks = left.blocks.iter().map(|b| b.slice(known, Offset::MAX)).collect();
+                left.mark.offset = known.min(end.offset);
+                had = whole - left.blocks.iter().map(block_events).sum::<u64>();
+                if known > end.offset {
+                    held = Some(Mark { offset: known, ..mark });
+                }
+            }
+            let mut done = super::deliver::Done { delivered: had, dead: 0 };
+            if left.mark.offset < end.offset {
+                let more = deliver(self.sink.as_mut(), left, &mut self.letters, &self.progress).await?;
+                done.delivered += more.delivered;
+                done.dead += more.dead;
+            }
+            at.counts.delivered += done.delivered;
+            at.counts.dead += done.dead;
+            at.counts.filtered = at.counts.read - at.counts.delivered - at.counts.dead;
+            at.offset = end.offset;
+            at.updated_us = now_us();
+            self.checkpoints.set(&self.name, at);
+        }
+    }
+
+    fn wanted(&self) -> Arc<dyn Fn(&str, &str) -> bool + Send + Sync> {
+        let selection = self.selection.clone();
+        Arc::new(move |database, table| selection.wants(database, table))
+    }
+
+    /// Selected events through the transforms.
+    async fn pass(&mut self, block: Block) -> Result<Passed, Fault> {
+        let read = block_events(&block);
+        let mut batches = Vec::with_capacity(block.batches.len());
+        let mut dead = Vec::new();
+        for batch in &block.batches {
+            if self.chain.is_empty() {
+                batches.push(batch.clone());
+            } else {
+                self.transform(&block, batch.clone(), &mut batches, &mut dead).await?;
+            }
+        }
+        for batch in &mut batches {
+            split_key_changes(batch);
+        }
+        batches.retain(|b| b.rows() > 0);
+        let count = dead.len() as u64;
+        if count > 0 {
+            self.letters.keep(dead).await?;
+        }
+        Ok(Passed { block: Block { batches, ..block }, read, dead: count })
+    }
+
+    /// One batch through the chain. A batch that a plugin cannot take is halved until the event is alone.
+    async fn transform(
+        &mut self,
+        block: &Block,
+        batch: Batch,
+        out: &mut Vec<Batch>,
+        dead: &mut Vec<Letter>,
+    ) -> Result<(), Fault> {
+        let table = batch.table.full_name();
+        let source = self.letters.source().to_owned();
+        let letter = |event: u32, code: &str, reason: String| {
+            let offset = block.first + Offset::from(event);
+            let event = letters::render(&source, block, offset);
+            Letter { offset, table: table.clone(), stage: Stage::Transform, code: code.to_owned(), reason, event }
+        };
+        let mut work = vec![batch];
+        while let Some(batch) = work.pop() {
+            match self.chain.apply(batch.clone()).await {
+                Ok(passed) => {
+                    for (event, reason) in passed.rejected {
+                        let code = letters::REJECTED.name;
+                        self.letters.admit(code, &reason)?;
+                        dead.push(letter(event, code, reason));
+                    }
+                    out.push(passed.batch);
+                }
+                Err(fault) if fault.class() == Class::Poison => match halves(&batch) {
+                    Some((low, high)) => work.extend([high, low]),
+                    None => {
+                        self.letters.admit(fault.code().name, &fault.message())?;
+                        let event = batch.events().next().expect("a batch of one event").event;
+                        dead.push(letter(event, fault.code().name, fault.message()));
+                    }
+                },
+                Err(fault) => return Err(fault),
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The two halves of a batch's events; `None` if it has one.
+fn halves(batch: &Batch) -> Option<(Batch, Batch)> {
+    let events: Vec<_> = batch.events().collect();
+    if events.len() < 2 {
+        return None;
+    }
+    let cut = &events[events.len() / 2];
+    let row = cut.before.or(cut.after).expect("an event has an image") as usize;
+    let side = |low: bool| {
+        let keep: Vec<bool> = (0..batch.rows()).map(|r| (r < row) == low).collect();
+        keep_images(batch, &keep).batch
+    };
+    Some((side(true), side(false)))
+}
+
+/// Blocks for one delivery: at least one, more while the appetite and its patience last.
+async fn gather(reader: &mut Reader, appetite: Appetite, plain: bool) -> Result<Vec<Arc<Block>>, Fault> {
+    // a transform holds its input and its output: half as much at once
+    let bytes_wanted = if plain { appetite.bytes } else { appetite.bytes / 2 };
+    let mut blocks = vec![reader.next().await?];
+    let (mut bytes, mut events) = (blocks[0].bytes(), u64::from(blocks[0].events));
+    let deadline = Instant::now() + appetite.wait;
+    while bytes < bytes_wanted && events < appetite.events {
+        let more = match reader.try_next().await? {
+            Some(block) => block,
+            None => match tokio::time::timeout_at(deadline, reader.next()).await {
+                Ok(block) => block?,
+                Err(_) => break,
+            },
+        };
+        bytes += more.bytes();
+        events += u64::from(more.events);
+        blocks.push(more);
+    }
+    Ok(blocks)
+}
+
+/// A new route's checkpoint.
+pub(super) fn begin(offset: Offset, epoch: u64) -> Checkpoint {
+    Checkpoint { epoch, offset, paused: false, counts: Counts::default(), updated_us: now_us() }
+}

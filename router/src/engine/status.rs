@@ -1,0 +1,173 @@
+//! What sources and routes say of themselves; the API's answer and the metrics are made from it.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use forebay_model::{Fault, Position};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+/// Everything at a glance.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct Status {
+    /// Forebay's version.
+    pub version: String,
+    /// By name.
+    pub sources: Vec<SourceStatus>,
+    /// By name.
+    pub routes: Vec<RouteStatus>,
+}
+
+/// A source's state.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum SourceState {
+    /// Connecting, or checking what the server must offer.
+    Starting,
+    /// Reading changes.
+    Running,
+    /// The changelog is at its limit: reading waits until routes have moved on.
+    Full,
+    /// Something passing failed; another try follows by itself.
+    Retrying,
+    /// Something failed that waiting alone does not mend; looked at again once a minute.
+    Failed,
+}
+
+/// A route's state.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum RouteState {
+    /// Opening its plugins and its sink.
+    Starting,
+    /// Delivering, or waiting for changes.
+    Running,
+    /// Stopped by hand.
+    Paused,
+    /// The destination failed; the same delivery comes again.
+    Retrying,
+    /// Stopped by a fault; `resume` starts it again.
+    Failed,
+}
+
+/// A fault, for people.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+pub struct FaultView {
+    /// Stable; see the error reference.
+    pub code: String,
+    /// What failed, and why.
+    pub message: String,
+    /// How to mend it; empty where nothing but waiting helps.
+    pub fix: String,
+    /// When it was last seen, in milliseconds since 1970.
+    pub at_ms: u64,
+    /// How many tries in a row have failed.
+    pub attempts: u32,
+    /// When the next try is, in milliseconds since 1970, if one follows by itself.
+    pub next_attempt_ms: Option<u64>,
+}
+
+impl FaultView {
+    /// The view of a fault that was just met.
+    pub fn new(fault: &Fault, attempts: u32, next: Option<Duration>) -> Self {
+        let now = now_us() / 1000;
+        FaultView {
+            code: fault.code().name.to_owned(),
+            message: fault.message(),
+            fix: fault.remedy().to_owned(),
+            at_ms: now,
+            attempts,
+            next_attempt_ms: next.map(|after| now + after.as_millis() as u64),
+        }
+    }
+}
+
+/// Where a source has been read to, as the server says it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+pub struct PositionView {
+    /// The GTID set that was read.
+    pub gtids: String,
+    /// The binlog file.
+    pub file: String,
+    /// The offset in that file.
+    pub pos: u64,
+}
+
+impl From<Position> for PositionView {
+    fn from(position: Position) -> Self {
+        PositionView { gtids: position.gtids.to_string(), file: position.file, pos: position.pos }
+    }
+}
+
+/// One source.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct SourceStatus {
+    /// Its name.
+    pub name: String,
+    /// Its state.
+    pub state: SourceState,
+    /// What is wrong, if anything.
+    pub fault: Option<FaultView>,
+    /// Where the server's binlog has been read to; durable.
+    pub position: Option<PositionView>,
+    /// The oldest offset that the changelog still holds.
+    pub first: u64,
+    /// One past the newest offset.
+    pub head: u64,
+    /// Bytes of changes in the changelog.
+    pub log_bytes: u64,
+    /// Why reading waits, if it does.
+    pub waits_for: Option<String>,
+    /// Binlog bytes read since the start of this process.
+    pub bytes_read: u64,
+    /// How old the newest change was when it was read, in milliseconds.
+    pub lag_ms: Option<u64>,
+    /// What the server calls itself.
+    pub server_version: Option<String>,
+    /// Whether the connection is encrypted.
+    pub tls: bool,
+}
+
+/// What became of the events that a route has read. `read = delivered + filtered + dead`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, ToSchema)]
+pub struct CountsView {
+    /// Events of the route's tables.
+    pub read: u64,
+    /// Events that the destination has.
+    pub delivered: u64,
+    /// Events that a transform dropped.
+    pub filtered: u64,
+    /// Events that went to the dead letters.
+    pub dead: u64,
+}
+
+/// One route.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct RouteStatus {
+    /// Its name.
+    pub name: String,
+    /// The source it reads.
+    pub source: String,
+    /// The kind of its sink.
+    pub sink: String,
+    /// Its state.
+    pub state: RouteState,
+    /// What is wrong, if anything.
+    pub fault: Option<FaultView>,
+    /// The next offset to deliver: everything before it has been delivered, filtered or dead-lettered.
+    pub offset: u64,
+    /// How often the offset was set by hand.
+    pub epoch: u64,
+    /// The source's head.
+    pub head: u64,
+    /// Offsets between the route and the head.
+    pub lag_events: u64,
+    /// Since the route was made or its offset was last set by hand.
+    pub counts: CountsView,
+    /// Letters kept.
+    pub dead_letters: u64,
+}
+
+/// Microseconds since 1970.
+pub(crate) fn now_us() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_micros() as u64)
+}

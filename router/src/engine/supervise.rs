@@ -1,0 +1,268 @@
+//! Starts, stops and restarts sources and routes until what runs is what is defined.
+
+use std::collections::BTreeMap;
+use std::panic::AssertUnwindSafe;
+
+use forebay_changelog::Log;
+use forebay_model::Fault;
+use forebay_sink::policy::{self, Directive};
+use forebay_store::DocKind;
+use futures_util::FutureExt;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use super::assemble::{self, Parts};
+use super::ingest::{Ingest, Reading, rand};
+use super::route::{self, Progress};
+use super::status::{FaultView, RouteState, SourceState};
+use super::{Engine, codes, until};
+use crate::definition::{RouteDef, SourceDef, StartAt};
+
+/// A source with its changelog. The changelog stays open while the reading restarts, so that routes go on.
+pub(super) struct RunningSource {
+    pub(super) def: SourceDef,
+    /// `None` if the changelog could not be opened; `reading` says why.
+    pub(super) log: Option<Log>,
+    pub(super) reading: watch::Receiver<Reading>,
+    stop: CancellationToken,
+    task: Option<JoinHandle<Option<()>>>,
+}
+
+impl RunningSource {
+    pub(super) async fn stop(self) -> Result<(), Fault> {
+        self.stop.cancel();
+        if let Some(task) = self.task {
+            // a panic was already told as the source's fault
+            let _ = task.await;
+        }
+        match self.log {
+            Some(log) => log.close().await,
+            None => Ok(()),
+        }
+    }
+}
+
+/// A route that should run, or is paused.
+pub(super) struct RunningRoute {
+    pub(super) def: RouteDef,
+    /// The plugin documents that it was started with.
+    plugins: BTreeMap<String, serde_json::Value>,
+    pub(super) progress: Progress,
+    stop: CancellationToken,
+    task: Option<JoinHandle<Option<()>>>,
+}
+
+impl RunningRoute {
+    pub(super) async fn stop(self) {
+        self.stop.cancel();
+        if let Some(task) = self.task {
+            let _ = task.await;
+        }
+    }
+}
+
+impl Engine {
+    /// Makes what runs the same as what is defined. What is unchanged is not touched.
+    ///
+    /// # Errors
+    /// If the definitions cannot be read.
+    pub async fn reconcile(&self) -> Result<(), Fault> {
+        let sources: BTreeMap<String, SourceDef> = self.defined(DocKind::Sources)?;
+        let routes: BTreeMap<String, RouteDef> = self.defined(DocKind::Routes)?;
+        let plugins: BTreeMap<String, serde_json::Value> = self.defined(DocKind::Plugins)?;
+        let mut running = self.inner.running.lock().await;
+
+        // routes first: those that go, those whose definition, plugins or changelog change
+        let old_sources: Vec<String> = running.sources.keys().cloned().collect();
+        let reopened: Vec<String> = old_sources
+            .into_iter()
+            .filter(|name| sources.get(name).is_none_or(|def| *def != running.sources[name].def))
+            .collect();
+        let stale: Vec<String> = running
+            .routes
+            .iter()
+            .filter(|(name, route)| {
+                routes.get(*name).is_none_or(|def| *def != route.def)
+                    || reopened.contains(&route.def.source)
+                    || route.def.transforms.iter().any(|t| {
+                        route.plugins.get(&t.plugin) != plugins.get(&t.plugin)
+                    })
+            })
+            .map(|(name, _)| name.clone())
+            .collect();
+        for name in stale {
+            if let Some(route) = running.routes.remove(&name) {
+                route.stop().await;
+            }
+            if !routes.contains_key(&name) {
+                self.inner.parts.checkpoints.forget(&name).await?;
+                tracing::info!(route = name, "route removed");
+            }
+        }
+        for name in reopened {
+            if let Some(source) = running.sources.remove(&name)
+                && let Err(fault) = source.stop().await
+            {
+                tracing::warn!(source = name, %fault, "the changelog was not closed cleanly");
+            }
+            if !sources.contains_key(&name) {
+                self.remove_log(&name).await;
+            }
+        }
+        for (name, def) in sources {
+            if !running.sources.contains_key(&name) {
+                let source = self.start_source(&name, def).await;
+                running.sources.insert(name, source);
+            }
+        }
+        for (name, def) in routes {
+            if !running.routes.contains_key(&name) {
+                let log = running.sources.get(&def.source).and_then(|s| s.log.clone());
+                let route = self.start_route(&name, def, log, &plugins).await?;
+                running.routes.insert(name, route);
+            }
+        }
+        Ok(())
+    }
+
+    /// All documents of a kind, by name.
+    pub(super) fn defined<T: serde::de::DeserializeOwned>(&self, kind: DocKind) -> Result<BTreeMap<String, T>, Fault> {
+        let documents = self.inner.parts.store.list(kind)?;
+        let read = documents.into_iter().map(|d| {
+            let value = serde_json::from_value(d.value).map_err(|error| {
+                Fault::new(codes::UNREADABLE, format!("the stored definition of {kind} {} cannot be read", d.name))
+                    .cause(error)
+                    .fix("it was written by another version of Forebay: run that version, or delete and define it again")
+            })?;
+            Ok((d.name, value))
+        });
+        read.collect()
+    }
+
+    async fn start_source(&self, name: &str, def: SourceDef) -> RunningSource {
+        let (tell, reading) = watch::channel(Reading::default());
+        let stop = self.inner.stop.child_token();
+        let parts = &self.inner.parts;
+        let opened = assemble::open_log(&parts.data_dir, name, &def).await;
+        let config = assemble::mysql_config(&def);
+        let (log, task) = match (opened, config) {
+            (Ok(log), Ok(config)) => {
+                let ingest = Ingest {
+                    name: name.to_owned(),
+                    config,
+                    begin: assemble::begin(&def),
+                    log: log.clone(),
+                    reading: tell.clone(),
+                };
+                let name = name.to_owned();
+                let work = async move {
+                    if AssertUnwindSafe(ingest.run()).catch_unwind().await.is_err() {
+                        fail(&tell, &panicked(&format!("source {name}")));
+                    }
+                };
+                (Some(log), Some(self.inner.tasks.spawn(until(stop.clone(), work))))
+            }
+            (log, config) => {
+                if let Some(fault) = log.as_ref().err().or(config.as_ref().err()) {
+                    tracing::error!(source = name, code = fault.code().name, "{fault}");
+                    fail(&tell, fault);
+                }
+                (log.ok(), None)
+            }
+        };
+        RunningSource { def, log, reading, stop, task }
+    }
+
+    async fn start_route(
+        &self,
+        name: &str,
+        def: RouteDef,
+        log: Option<Log>,
+        plugins: &BTreeMap<String, serde_json::Value>,
+    ) -> Result<RunningRoute, Fault> {
+        let parts = &self.inner.parts;
+        let progress = Progress::new();
+        let used = def.transforms.iter().filter_map(|t| Some((t.plugin.clone(), plugins.get(&t.plugin)?.clone())));
+        let mut route = RunningRoute {
+            plugins: used.collect(),
+            def,
+            progress: progress.clone(),
+            stop: self.inner.stop.child_token(),
+            task: None,
+        };
+        let Some(log) = log else {
+            let fault = Fault::new(codes::NO_LOG, format!("the changelog of source {} is not open", route.def.source))
+                .fix("see the source's own fault");
+            progress.trouble(RouteState::Failed, &fault, 1, None);
+            return Ok(route);
+        };
+        let at = match parts.checkpoints.get(name) {
+            Some(at) => at,
+            None => {
+                let offset = match route.def.from {
+                    StartAt::Earliest => log.first(),
+                    StartAt::Now => log.head(),
+                };
+                let at = forebay_store::Checkpoint { paused: route.def.paused, ..route::begin(offset, 0) };
+                parts.checkpoints.set_now(name, at).await?;
+                at
+            }
+        };
+        if at.paused {
+            progress.set(RouteState::Paused);
+            return Ok(route);
+        }
+        let work = run_route(parts.clone(), log, name.to_owned(), route.def.clone(), progress);
+        route.task = Some(self.inner.tasks.spawn(until(route.stop.clone(), work)));
+        Ok(route)
+    }
+
+    async fn remove_log(&self, source: &str) {
+        let dir = self.inner.parts.data_dir.join("sources").join(source);
+        match tokio::fs::remove_dir_all(&dir).await {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                tracing::warn!(source, %error, "the changelog of the removed source could not be deleted: {}", dir.display());
+            }
+            _ => tracing::info!(source, "source removed"),
+        }
+    }
+}
+
+/// A route's life: opened, run, opened again after what passes, until something stops it.
+async fn run_route(parts: Parts, log: Log, name: String, def: RouteDef, progress: Progress) {
+    let mut attempt = 0;
+    let fault = loop {
+        let life = async {
+            let route = assemble::open_route(&parts, log.clone(), &name, &def, progress.clone()).await?;
+            Err::<std::convert::Infallible, Fault>(route.run().await)
+        };
+        let before = parts.checkpoints.get(&name).map(|at| at.offset);
+        let fault = match AssertUnwindSafe(life).catch_unwind().await {
+            Ok(Err(fault)) => fault,
+            Err(_) => panicked(&format!("route {name}")),
+        };
+        attempt = if parts.checkpoints.get(&name).map(|at| at.offset) == before { attempt + 1 } else { 1 };
+        match policy::decide(fault.class(), attempt, fault.wait_asked(), rand()) {
+            Directive::Retry { after } => {
+                tracing::warn!(route = name, code = fault.code().name, ?after, "{fault}");
+                progress.trouble(RouteState::Retrying, &fault, attempt, Some(after));
+                tokio::time::sleep(after).await;
+            }
+            Directive::Isolate | Directive::Stop => break fault,
+        }
+    };
+    tracing::error!(route = name, code = fault.code().name, "the route stopped: {fault}");
+    progress.trouble(RouteState::Failed, &fault, attempt, None);
+}
+
+fn panicked(who: &str) -> Fault {
+    Fault::new(codes::PANIC, format!("{who} met a defect of Forebay")).fix("see the log, report it, then resume")
+}
+
+fn fail(reading: &watch::Sender<Reading>, fault: &Fault) {
+    reading.send_modify(|r| {
+        r.state = SourceState::Failed;
+        r.fault = Some(FaultView::new(fault, 1, None));
+    });
+}

@@ -1,0 +1,43 @@
+//! Changes as they come, for people: what `forebay tail` and the API's tail show.
+
+use forebay_changelog::Reader;
+use forebay_model::{Block, Fault, Offset, TablePattern};
+
+use super::select::Selection;
+use super::Engine;
+
+/// Blocks of a source from an offset on, with the wanted tables only.
+pub struct Tail {
+    reader: Reader,
+    selection: Selection,
+    offset: Offset,
+}
+
+impl Engine {
+    /// Follows a source's changes from `from`, or from now on.
+    ///
+    /// # Errors
+    /// If there is no such source, or the changelog does not hold the offset.
+    pub async fn tail(&self, source: &str, tables: Vec<TablePattern>, from: Option<Offset>) -> Result<Tail, Fault> {
+        let log = self.log_of_source(source).await?;
+        let offset = from.unwrap_or_else(|| log.head());
+        let selection = Selection::new(tables);
+        Ok(Tail { reader: log.reader(offset)?, selection, offset })
+    }
+}
+
+impl Tail {
+    /// The next block that holds something wanted; waits at the head.
+    ///
+    /// # Errors
+    /// If the changelog was trimmed past the tail or is damaged.
+    pub async fn next(&mut self) -> Result<Block, Fault> {
+        loop {
+            let block = self.selection.cut(&*self.reader.next().await?, self.offset);
+            self.offset = block.end();
+            if block.rows() > 0 {
+                return Ok(block);
+            }
+        }
+    }
+}
