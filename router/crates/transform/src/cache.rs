@@ -9,6 +9,7 @@ use std::io;
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use sha2::{Digest as _, Sha256};
 use wasmtime::Engine;
@@ -16,6 +17,12 @@ use wasmtime::component::Component;
 
 /// Length of the checksum that a file starts with.
 const SUM: usize = 32;
+/// How many compiled plugins stay from run to run.
+const FILES: usize = 64;
+/// What the name of a file begins with that is being written.
+const NEW: &str = ".new-";
+/// How old such a file is that nobody is writing any more.
+const HALF_WRITTEN: Duration = Duration::from_secs(3600);
 
 /// The folder.
 #[derive(Debug)]
@@ -46,7 +53,34 @@ impl Cache {
         }
         let mut hasher = DefaultHasher::new();
         engine.precompile_compatibility_hash().hash(&mut hasher);
-        Ok(Cache { folder: folder.to_owned(), engine: hasher.finish() })
+        let cache = Cache { folder: folder.to_owned(), engine: hasher.finish() };
+        cache.clean()?;
+        Ok(cache)
+    }
+
+    /// Removes what nobody will ask for: files of other engines, what a killed run left half written, and the oldest
+    /// files above [`FILES`].
+    fn clean(&self) -> io::Result<()> {
+        let mine = format!("-{:016x}.cwasm", self.engine);
+        let mut kept = Vec::new();
+        for entry in fs::read_dir(&self.folder)? {
+            let entry = entry?;
+            let name = entry.file_name().to_string_lossy().into_owned();
+            let modified = entry.metadata()?.modified()?;
+            if name.starts_with(NEW) {
+                if modified.elapsed().is_ok_and(|age| age > HALF_WRITTEN) {
+                    remove(&entry.path());
+                }
+            } else if name.ends_with(&mine) {
+                kept.push((modified, entry.path()));
+            } else if name.ends_with(".cwasm") {
+                remove(&entry.path());
+            }
+        }
+        kept.sort();
+        let surplus = kept.len().saturating_sub(FILES);
+        kept[..surplus].iter().for_each(|(_, path)| remove(path));
+        Ok(())
     }
 
     fn path(&self, sha256: &str) -> PathBuf {
@@ -67,7 +101,7 @@ impl Cache {
     pub(crate) fn put(&self, sha256: &str, component: &Component) {
         static COUNT: AtomicU64 = AtomicU64::new(0);
         let nth = COUNT.fetch_add(1, Ordering::Relaxed);
-        let new = self.folder.join(format!(".{sha256}-{}-{nth}", std::process::id()));
+        let new = self.folder.join(format!("{NEW}{sha256}-{}-{nth}", std::process::id()));
         let written = component.serialize().map_err(io::Error::other).and_then(|compiled| {
             let mut file = Vec::with_capacity(SUM + compiled.len());
             file.extend_from_slice(&Sha256::digest(&compiled));
@@ -76,10 +110,15 @@ impl Cache {
             fs::rename(&new, self.path(sha256))
         });
         if let Err(error) = written {
-            let _ = fs::remove_file(&new);
+            remove(&new);
             tracing::warn!(%error, folder = %self.folder.display(), "a compiled plugin could not be cached");
         }
     }
+}
+
+/// Another process that cleans the same folder may have been faster.
+fn remove(path: &Path) {
+    let _ = fs::remove_file(path);
 }
 
 /// The one place of this crate that is not checked by the compiler.

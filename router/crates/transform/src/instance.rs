@@ -162,10 +162,10 @@ fn place(error: &Error) -> String {
     let Some(trace) = error.downcast_ref::<WasmBacktrace>() else { return String::new() };
     // "    0:   0x2f9d - <unknown>!mask::Mask::apply"
     let text = trace.to_string();
-    let machinery = ["rust_panic", "panicking", "panic_", "abort", "handle_alloc_error", "runtime."];
+    let machinery = ["__rust", "panicking", "panic_", "abort", "handle_alloc_error", "runtime."];
     text.lines()
         .filter_map(|line| line.split_once(" - ").and_then(|(_, frame)| frame.split_once('!')))
-        .map(|(_, function)| function.trim())
+        .map(|(_, function)| function.split("::h").next().unwrap_or(function).trim())
         .find(|function| !machinery.iter().any(|part| function.contains(part)))
         .map_or_else(String::new, |function| format!(" in {function}"))
 }

@@ -3,7 +3,7 @@
 //! Promises: what passes here can be carried out; indexes are in range, edits do not contradict each other, names are
 //! distinct. What a plan does is the same for every batch, so that a route can be judged before it starts.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 use forebay_model::{Column, TableSchema};
@@ -14,7 +14,7 @@ use crate::types;
 
 /// What a binding does to its table, in names, for people and for checks such as "every column tagged `pii` is
 /// hidden".
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 pub struct Plan {
     /// Columns that the plugin is given.
     pub reads: Vec<String>,
@@ -24,8 +24,8 @@ pub struct Plan {
     pub nullifies: Vec<String>,
     /// Columns whose cells the plugin makes anew.
     pub replaces: Vec<String>,
-    /// Columns with another name afterwards: before, after.
-    pub renames: Vec<(String, String)>,
+    /// Columns with another name afterwards: the name after by the name before.
+    pub renames: BTreeMap<String, String>,
     /// Columns that are added.
     pub appends: Vec<String>,
     /// Whether images can be dropped or rejected.
@@ -216,7 +216,7 @@ fn columns_after(
             after.name.clone_from(name);
         }
         if after.name != column.name {
-            summary.renames.push((column.name.clone(), after.name.clone()));
+            summary.renames.insert(column.name.clone(), after.name.clone());
         }
         columns.push(after);
         from.push(source);

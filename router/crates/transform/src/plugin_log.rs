@@ -98,7 +98,7 @@ impl PluginLog {
     pub(crate) fn take_last_words(&mut self) -> String {
         self.end_line();
         let words: Vec<String> = self.last.drain(..).collect();
-        words.join("; ")
+        words.join(" ")
     }
 }
 
@@ -125,7 +125,7 @@ mod tests {
         for word in ["one\ntw", "o\nthree\n", "\n", "four\nfive", "\nsix"] {
             log.stderr(word.as_bytes());
         }
-        assert_eq!(log.take_last_words(), "three; four; five; six");
+        assert_eq!(log.take_last_words(), "three four five six");
         assert_eq!(log.take_last_words(), "");
     }
 

@@ -19,6 +19,7 @@ async fn a_panic_is_poison_with_the_plugins_words() {
     assert!(message.contains("apply goes wrong"), "{message}");
     assert!(message.contains("`unreachable`"), "{message}");
     assert!(message.len() < 700, "{message}");
+    println!("{fault}");
 }
 
 #[tokio::test]
@@ -91,6 +92,7 @@ async fn memory_is_limited() {
 async fn recursion_and_output_are_limited() {
     let fault = once("recurse", THREE).await.unwrap_err();
     assert_eq!(fault.code(), codes::TRAP, "{fault}");
+    assert!(fault.message().ends_with("out of bounds memory access in hostile::recurse"), "{fault}");
     let table = notes();
     let limits = Limits { memory_bytes: 256 << 20, ..Limits::default() };
     let mut binding = hostile().bind("test", &table, "\"giant_output\"", &limits).await.unwrap();
@@ -142,4 +144,18 @@ async fn a_cancelled_call_leaves_the_binding_usable() {
         let cancelled = tokio::time::timeout(Duration::from_millis(50), binding.apply(&batch)).await;
         assert!(cancelled.is_err());
     }
+}
+
+/// The engine runs bindings on any thread of its runtime.
+#[test]
+fn bindings_and_their_calls_are_send() {
+    fn send<T: Send>(_: &T) {}
+    fn check(binding: &mut forebay_transform::Binding, batch: &forebay_model::Batch) {
+        send(binding);
+        send(&binding.apply(batch));
+    }
+    let _ = check;
+    let table = notes();
+    let limits = Limits::default();
+    send(&hostile().bind("test", &table, "", &limits));
 }

@@ -1,7 +1,7 @@
 //! Uploads, good and bad, and the cache of compiled plugins.
 
 use std::fs;
-use std::time::Instant;
+use std::time::{Duration, Instant, SystemTime};
 
 use forebay_transform::{Host, codes};
 
@@ -22,21 +22,31 @@ fn a_plugin_says_who_it_is() {
 fn what_is_no_plugin_is_refused_in_plain_words() {
     let empty_component = b"\0asm\x0d\0\x01\0".to_vec();
     let cut = guest("mask")[..50_000].to_vec();
-    // an import of WASI, and nothing else
-    let name = b"wasi:cli/environment@0.2.0";
-    let mut wasi = empty_component.clone();
-    wasi.extend([7, 6, 1, 0x42, 0]); // one type: an instance type without declarations
-    wasi.truncate(empty_component.len());
-    wasi.extend([7, 3, 1, 0x42, 0]);
-    wasi.extend([10, name.len() as u8 + 5, 1, 0, name.len() as u8]);
-    wasi.extend(name);
-    wasi.extend([5, 0]);
+    // (component (import "wasi:cli/environment@0.2.0" (instance)) (instance $i)
+    //   (export "forebay:transform/transformer@0.1.0" (instance $i))), and the like
+    let wasi =
+        b"\0asm\r\0\x01\0\x07\x03\x01B\0\n\x1f\x01\0\x1awasi:cli/environment@0.2.0\x05\0\x05\x03\x01\x01\0\
+        \x0b)\x01\0#forebay:transform/transformer@0.1.0\x05\x01\0"
+            .to_vec();
+    let transformer = |version: &str| {
+        let mut bytes =
+            b"\0asm\r\0\x01\0\x05\x03\x01\x01\0\x0b)\x01\0#forebay:transform/transformer@".to_vec();
+        bytes.extend(version.bytes());
+        bytes.extend(b"\x05\0\0");
+        bytes
+    };
     for (bytes, code, words) in [
         (Vec::new(), codes::NOT_WASM, "empty"),
         (b"<!doctype html>".to_vec(), codes::NOT_WASM, "an HTML page"),
         (b"\0asm\x01\0\0\0".to_vec(), codes::CORE_MODULE, "core module"),
         (empty_component, codes::WRONG_WORLD, "does not export forebay:transform/transformer"),
-        (wasi, codes::WRONG_WORLD, "does not export"),
+        (
+            transformer("0.2.0"),
+            codes::WRONG_WORLD,
+            "exports forebay:transform/transformer@0.2.0, and this router",
+        ),
+        (transformer("0.1.0"), codes::WRONG_WORLD, "differs from its contract"),
+        (wasi, codes::FORBIDDEN_IMPORT, "wasi:cli/environment@0.2.0"),
         (cut, codes::INVALID, "does not validate"),
         (b"\0asm\x0d\0\x01\0\xff\xff\xff".to_vec(), codes::INVALID, "does not validate"),
     ] {
@@ -61,6 +71,15 @@ fn a_compiled_plugin_is_taken_from_the_cache() {
     let warm = Instant::now();
     Host::new(&folder).unwrap().load(&bytes).unwrap();
     println!("cold {cold:?}, warm {:?}", warm.elapsed());
+
+    // what another version left behind goes, and a killed run's rest
+    fs::write(folder.join("abc-0123456789abcdef.cwasm"), b"old").unwrap();
+    let rest = folder.join(".new-abc-1-0");
+    fs::write(&rest, b"half").unwrap();
+    let long_ago = SystemTime::now() - Duration::from_secs(7200);
+    fs::File::options().write(true).open(&rest).unwrap().set_modified(long_ago).unwrap();
+    Host::new(&folder).unwrap();
+    assert_eq!(fs::read_dir(&folder).unwrap().count(), 1);
 
     // damage makes a miss, and the file is made anew
     fs::write(file(), b"damaged").unwrap();
