@@ -5,7 +5,7 @@ use std::ops::RangeInclusive;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
-use forebay_model::{SecretRef, TablePattern};
+use forebay_model::{PLAIN_SECRET, SecretRef, TablePattern};
 use sha2::{Digest, Sha256};
 
 use super::codes;
@@ -165,7 +165,8 @@ pub(super) fn route(path: &str, def: &RouteDef, whole: &Whole, problems: &mut Pr
         self::transform(&item(&at("transforms"), i), transform, whole, problems);
     }
     for (below, words) in def.sink.problems() {
-        problems.push(Problem::new(codes::INVALID, format!("{}.{below}", at("sink")), words));
+        let code = if words == PLAIN_SECRET { codes::SECRET_IN_PLAIN } else { codes::INVALID };
+        problems.push(Problem::new(code, format!("{}.{below}", at("sink")), words));
     }
     let dead_letters = at("dead_letters");
     within(child(&dead_letters, "stop_after"), Some(def.dead_letters.stop_after), 0..=100_000, problems);

@@ -247,6 +247,19 @@ fn no_problem_repeats_a_value_that_could_be_secret() {
 }
 
 #[test]
+fn a_sink_that_finds_a_plain_secret_says_so_with_the_same_code() {
+    let yaml = SHOP
+        .replace("secret: { env: HOOK_SECRET }", "secret: { env: S }, headers: { Authorization: hunter2 }");
+    let told = told(&yaml, &Existing::default(), Mode::Merge);
+    assert_eq!(told.len(), 1, "{told:?}");
+    assert!(
+        told[0].starts_with("secret_in_plain routes.tenants-to-crm.sink.webhook.headers.Authorization: "),
+        "{told:?}"
+    );
+    assert!(!told[0].contains("hunter2"));
+}
+
+#[test]
 fn a_document_of_problems_ends() {
     let fields: String = (0..500).map(|i| format!("    x{i}: 5\n")).collect();
     let told = told(&format!("sources:\n  a:\n{fields}"), &Existing::default(), Mode::Merge);

@@ -110,7 +110,10 @@ impl Reference {
             inner = &about["items"];
             path += "[]";
         }
-        if let Some(name) = target(inner).filter(|name| !self.is_words(name)) {
+        if let Some(name) =
+            target(inner).filter(|name| choices(&self.schemas[*name]).is_none_or(|all| !all.is_empty()))
+            && !self.is_words(name)
+        {
             below.push((path, name.to_owned()));
         }
         let kind = self.kind(about) + if required { ", required" } else { "" };
@@ -121,6 +124,12 @@ impl Reference {
 
     fn kind(&self, about: &Value) -> String {
         if let Some(name) = target(about) {
+            if choices(&self.schemas[name]).is_some_and(|all| all.is_empty()) {
+                // One of several types, without a name for each.
+                let kinds =
+                    self.schemas[name]["oneOf"].as_array().into_iter().flatten().map(|one| self.kind(one));
+                return kinds.collect::<Vec<_>>().join(" or ").replace(", see below", "");
+            }
             return match self.schemas[name]["properties"].is_object() || !self.is_words(name) {
                 true => "object, see below".into(),
                 false => {
