@@ -25,7 +25,8 @@ pub(crate) async fn measure(forebay: &Path, changes: u32) -> Result<Vec<Duration
     server.exec("CREATE DATABASE ping; CREATE TABLE ping.ping (id INT PRIMARY KEY, v VARCHAR(100))").await?;
     let (watch, mut arrived) = mpsc::channel(16);
     let receiver = Receiver::watched(SECRET, 0, watch).await?;
-    let options = Options { env: vec![("HOOK_SECRET".into(), SECRET.into())], ..Options::default() };
+    let options =
+        Options { env: vec![("HOOK_SECRET".into(), SECRET.into())], quiet: true, ..Options::default() };
     let mut forebay = Forebay::start(forebay, options).await?;
     let document = json!({
         "sources": { "ping": {

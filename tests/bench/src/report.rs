@@ -66,8 +66,11 @@ impl Report {
         runs.iter().min_by_key(|m| m.cpu)
     }
 
-    /// More processor time than the plain file route needs, as a share of it.
+    /// How much more processor time than the plain file route it takes, as a share of that.
     fn more_than_file(&self, load: Load, part: Part) -> Option<f64> {
+        if !matches!(part, Part::Mask | Part::Dead) {
+            return None;
+        }
         let file = self.best(load, Part::File)?.cpu.as_secs_f64();
         Some(self.best(load, part)?.cpu.as_secs_f64() / file - 1.0)
     }
@@ -95,7 +98,7 @@ impl Report {
             let all: Vec<String> = runs.iter().map(|m| format!("{:.2}", m.cpu.as_secs_f64())).collect();
             let wall = runs.iter().map(|m| m.wall).min().unwrap_or_default();
             let peak = runs.iter().map(|m| m.peak_memory).max().unwrap_or_default();
-            let more = self.more_than_file(*load, *part).filter(|_| matches!(part, Part::Mask | Part::Dead));
+            let more = self.more_than_file(*load, *part);
             row(
                 out,
                 &[
@@ -105,8 +108,8 @@ impl Report {
                     format!("{:.2}", best.cpu.as_secs_f64()),
                     all.join(" "),
                     format!("{:.2}", wall.as_secs_f64()),
-                    (peak >> 20).to_string(),
-                    (best.log_bytes / 1_000_000).to_string(),
+                    unless_zero(peak >> 20),
+                    unless_zero(best.log_bytes / 1_000_000),
                     (best.out_bytes / 1_000_000).to_string(),
                     more.map(|m| format!("{:+.1} %", m * 100.0)).unwrap_or_default(),
                 ],
@@ -149,6 +152,11 @@ fn row(out: &mut impl Write, cells: &[String; 10]) -> Result<()> {
     }
     writeln!(out)?;
     Ok(())
+}
+
+/// Nothing for what was not measured.
+fn unless_zero(number: u64) -> String {
+    if number == 0 { String::new() } else { number.to_string() }
 }
 
 /// `1,234,567`.

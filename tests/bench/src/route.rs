@@ -54,7 +54,8 @@ pub(crate) struct Measured {
 impl Measured {
     /// Row changes per second of processor time.
     pub(crate) fn rate(&self) -> f64 {
-        self.changes as f64 / self.cpu.as_secs_f64()
+        // The kernel counts in steps of 10 ms; less than one of them is no measurement.
+        self.changes as f64 / self.cpu.as_secs_f64().max(0.01)
     }
 }
 
@@ -79,60 +80,66 @@ pub(crate) async fn measure(loaded: &Loaded, setup: &Setup<'_>) -> Result<Measur
     let options = Options {
         data_dir: Some(data.path().to_owned()),
         env: vec![("HOOK_SECRET".into(), "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw".into())],
+        quiet: true,
         ..Options::default()
     };
     let mut forebay = Forebay::start(setup.forebay, options).await?;
+    let done = deliver(&forebay, loaded, setup, &file).await;
+    let mut measured = done.with_context(|| format!("forebay's log ends with:\n{}", forebay.log_end()))?;
 
+    measured.log_bytes = size(data.path())?;
+    forebay.stop().await?;
+    let (lines, out_bytes) = count_lines(&file)?;
+    ensure!(lines == loaded.changes, "{lines} records arrived for {} row changes", loaded.changes);
+    measured.out_bytes = out_bytes;
+    Ok(measured)
+}
+
+/// Defines source and route and waits until all has been delivered.
+async fn deliver(forebay: &Forebay, loaded: &Loaded, setup: &Setup<'_>, file: &Path) -> Result<Measured> {
     let plugins = match setup.mask {
         Some(wasm) => json!({ "mask": { "wasm": BASE64_STANDARD.encode(wasm) } }),
         None => json!({}),
     };
     let before = if setup.mask.is_some() {
         let start = forebay.usage()?.cpu;
-        apply(&forebay, json!({}), &plugins, json!({})).await?;
+        apply(forebay, json!({}), &plugins, json!({})).await?;
         forebay.usage()?.cpu - start
     } else {
         Duration::ZERO
     };
 
     let started = Instant::now();
+    apply(forebay, source(loaded, setup), &plugins, routes(loaded, setup, file)).await?;
+    let usage = delivered(forebay, loaded.changes).await?;
+    let wall = started.elapsed();
+
+    let cpu = usage.cpu.saturating_sub(before);
+    let changes = loaded.changes;
+    Ok(Measured { changes, cpu, wall, before, peak_memory: usage.peak_memory, log_bytes: 0, out_bytes: 0 })
+}
+
+fn source(loaded: &Loaded, setup: &Setup<'_>) -> Value {
     let mut mysql = json!({ "host": loaded.server.host(), "port": loaded.server.port(), "user": "root" });
     if setup.tls {
         mysql["tls"] = json!("required");
     }
-    let source = json!({ "mysql": mysql, "tables": [format!("{DATABASE}.*")], "start": "earliest" });
-    let mut route = json!({
-        "source": "bench", "tables": [format!("{DATABASE}.*")], "from": "earliest",
-        "sink": { "file": { "path": file } },
-    });
+    json!({ "bench": { "mysql": mysql, "tables": [format!("{DATABASE}.*")], "start": "earliest" } })
+}
+
+fn routes(loaded: &Loaded, setup: &Setup<'_>, file: &Path) -> Value {
+    let route = |sink: Value| json!({ "source": "bench", "tables": [format!("{DATABASE}.*")], "from": "earliest", "sink": sink });
+    let mut routes = json!({ "file": route(json!({ "file": { "path": file } })) });
     if setup.mask.is_some() {
-        let rules: serde_json::Map<String, Value> = loaded
-            .load
-            .text_columns()
-            .into_iter()
-            .map(|c| (c.to_owned(), json!({ "keep_first": 4 })))
-            .collect();
-        route["transforms"] = json!([{ "plugin": "mask", "config": { "columns": rules } }]);
+        let [one, two] = loaded.load.text_columns();
+        let columns = json!({ one: { "keep_first": 4 }, two: { "keep_first": 4 } });
+        routes["file"]["transforms"] = json!([{ "plugin": "mask", "config": { "columns": columns } }]);
     }
-    let mut routes = json!({ "file": route });
     if setup.dead {
         let url = format!("http://127.0.0.1:{}/nobody", free_port());
-        routes["dead"] = json!({
-            "source": "bench", "tables": [format!("{DATABASE}.*")], "from": "earliest",
-            "sink": { "webhook": { "url": url, "secret": { "env": "HOOK_SECRET" } } },
-        });
+        routes["dead"] = route(json!({ "webhook": { "url": url, "secret": { "env": "HOOK_SECRET" } } }));
     }
-    apply(&forebay, json!({ "bench": source }), &plugins, routes).await?;
-    let usage = delivered(&forebay, loaded.changes).await?;
-    let wall = started.elapsed();
-
-    let log_bytes = size(data.path())?;
-    forebay.stop().await?;
-    let (lines, out_bytes) = count_lines(&file)?;
-    ensure!(lines == loaded.changes, "{lines} records arrived for {} row changes", loaded.changes);
-    let cpu = usage.cpu.saturating_sub(before);
-    let changes = loaded.changes;
-    Ok(Measured { changes, cpu, wall, before, peak_memory: usage.peak_memory, log_bytes, out_bytes })
+    routes
 }
 
 async fn apply(forebay: &Forebay, sources: Value, plugins: &Value, routes: Value) -> Result<()> {

@@ -25,9 +25,12 @@ pub struct Options {
     pub env: Vec<(String, String)>,
     /// A data directory that is there already and stays. By default a new one that is deleted in the end.
     pub data_dir: Option<PathBuf>,
+    /// Do not print the end of the log when it is over: for programs that are no tests.
+    pub quiet: bool,
 }
 
-/// A running `forebay serve`. Dropped: killed, and the end of its log printed, which a test that passes never shows.
+/// A running `forebay serve`. When dropped it is killed, and the end of its log printed, which cargo shows for a test
+/// that fails.
 #[derive(Debug)]
 pub struct Forebay {
     binary: PathBuf,
@@ -73,6 +76,7 @@ impl Forebay {
             .arg(self.data_dir())
             .args(["--listen", &format!("127.0.0.1:{}", self.port)])
             .args(&self.options.args)
+            .env("NO_COLOR", "1")
             .envs(self.options.env.iter().map(|(name, value)| (name, value)))
             .stdin(Stdio::null())
             .stdout(log.try_clone()?)
@@ -185,6 +189,13 @@ impl Forebay {
         self.dir.path().join("forebay.log")
     }
 
+    /// The last lines that it has printed.
+    pub fn log_end(&self) -> String {
+        let log = self.log();
+        let skipped = log.lines().count().saturating_sub(SHOWN_LINES);
+        log.lines().skip(skipped).map(|line| format!("{line}\n")).collect()
+    }
+
     /// All that it has printed so far, over restarts.
     pub fn log(&self) -> String {
         std::fs::read(self.log_path()).map(|b| String::from_utf8_lossy(&b).into_owned()).unwrap_or_default()
@@ -194,10 +205,9 @@ impl Forebay {
 impl Drop for Forebay {
     fn drop(&mut self) {
         let _ = self.kill9();
-        let log = self.log();
-        let skipped = log.lines().count().saturating_sub(SHOWN_LINES);
-        // The test harness shows this for a failed test only.
-        eprintln!("--- the end of the log of {}", self.binary.display());
-        log.lines().skip(skipped).for_each(|line| eprintln!("{line}"));
+        if !self.options.quiet {
+            // The test harness shows this for a failed test only.
+            eprintln!("--- the end of the log of {}\n{}", self.binary.display(), self.log_end());
+        }
     }
 }
