@@ -56,6 +56,7 @@ enum Do {
     Retype,
     Everything,
     Kinds,
+    WholeUpdates,
     Echo,
 }
 
@@ -105,6 +106,7 @@ impl Transform for Hostile {
             Do::NullInNotNull => plan.read(0).replace(0),
             Do::AbsentBecomesValue => plan.read(1).replace(1),
             Do::Kinds => plan.append(text("kind")).with_kinds(),
+            Do::WholeUpdates => plan.filtering().with_kinds(),
             Do::Everything => plan.read(1).rename(0, "key").drop(2).nullify(3).replace(1).append(ColumnDef {
                 name: "length".to_owned(),
                 logical: LogicalType::Integer,
@@ -159,6 +161,10 @@ impl Transform for Hostile {
                 let rejects = rejected.map_or_else(Vec::new, |row| reject(row as u32).rejects);
                 return Ok(Output { keep, rejects, ..Output::default() });
             }
+            Do::WholeUpdates if batch.kinds.first() == Some(&3) || batch.kinds.last() == Some(&2) => {
+                return Err(Error::Data("an update was cut in two".to_owned()));
+            }
+            Do::WholeUpdates => return Ok(Output::default()),
             Do::Unchanged => return Ok(Output { columns: vec![None], ..Output::default() }),
             Do::Kinds => {
                 let mut kinds = TextWriter::with_capacity(rows, rows);

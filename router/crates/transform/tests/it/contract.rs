@@ -153,6 +153,8 @@ async fn long_batches_are_cut_and_joined() {
     let applied = bind("echo", &table).await.unwrap().apply(&input).await.unwrap();
     assert_same(&applied.batch.columns[0], &input.columns[0]);
     assert_same(&applied.batch.columns[1], &input.columns[1]);
+    let applied = bind("whole_updates", &table).await.unwrap().apply(&input).await.unwrap();
+    assert_eq!(applied.batch.rows(), rows);
     let applied = bind("drop_poison", &table).await.unwrap().apply(&input).await.unwrap();
     applied.batch.check();
     assert_eq!(applied.batch.rows(), rows - 41);
