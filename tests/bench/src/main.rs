@@ -9,16 +9,16 @@
 //! Forebay is driven as a user would: the release binary, its REST API, nothing else. Times and memory are read
 //! from /proc, so this runs on Linux only.
 
-mod copy;
 mod latency;
 mod load;
+mod others;
 mod report;
 mod route;
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use clap::{Parser, ValueEnum};
 
 use load::Load;
@@ -59,6 +59,10 @@ struct Arguments {
     /// Connections with TLS; by default the servers offer none.
     #[arg(long)]
     tls: bool,
+    /// Another reader to run in the same turns, as a shell command: `{port}` is the server's port (root, no password),
+    /// `{dir}` an empty folder on the disk, `{out}` one in memory.
+    #[arg(long)]
+    beside: Option<String>,
     /// Leave the servers running afterwards and print their ports.
     #[arg(long)]
     keep: bool,
@@ -74,6 +78,8 @@ enum Part {
     Load,
     /// mysqlbinlog copies the bytes.
     Copy,
+    /// The command of `--beside`.
+    Beside,
     /// One file route.
     File,
     /// One file route with the mask plugin.
@@ -108,8 +114,12 @@ async fn main() -> Result<()> {
 }
 
 async fn measure(arguments: &Arguments, folder: &Path, load: Load, report: &mut Report) -> Result<()> {
-    let parts = [Part::Copy, Part::File, Part::Mask, Part::Dead];
-    let parts: Vec<Part> = parts.into_iter().filter(|part| arguments.only.contains(part)).collect();
+    let wanted = |part: &Part| match part {
+        Part::Beside => arguments.beside.is_some(),
+        _ => arguments.only.contains(part),
+    };
+    let parts = [Part::Copy, Part::Beside, Part::File, Part::Mask, Part::Dead];
+    let parts: Vec<Part> = parts.into_iter().filter(wanted).collect();
     if parts.is_empty() && !arguments.only.contains(&Part::Load) {
         return Ok(());
     }
@@ -119,25 +129,22 @@ async fn measure(arguments: &Arguments, folder: &Path, load: Load, report: &mut 
         Some(path) => Some(std::fs::read(path).with_context(|| path.display().to_string())?),
         None => None,
     };
+    ensure!(mask.is_some() || !parts.contains(&Part::Mask), "--mask is needed to measure it");
     // In turn and not one after the other, so that a busy minute of the machine falls on all of them.
     for run in 1..=arguments.runs {
         for &part in &parts {
-            let setup = |mask, dead| Setup {
+            let setup = Setup {
                 forebay: &arguments.forebay,
                 folder,
                 out: &arguments.out,
                 tls: arguments.tls,
-                mask,
-                dead,
+                mask: mask.as_deref().filter(|_| part == Part::Mask),
+                dead: part == Part::Dead,
             };
-            let measured: Measured = match part {
-                Part::Copy => copy::measure(&loaded, &arguments.out, arguments.tls).await?,
-                Part::Mask => {
-                    let mask = mask.as_deref().context("--mask is needed to measure it")?;
-                    route::measure(&loaded, &setup(Some(mask), false)).await?
-                }
-                Part::Dead => route::measure(&loaded, &setup(None, true)).await?,
-                _ => route::measure(&loaded, &setup(None, false)).await?,
+            let measured: Measured = match (part, &arguments.beside) {
+                (Part::Copy, _) => others::copy(&loaded, &setup).await?,
+                (Part::Beside, Some(command)) => others::beside(&loaded, &setup, command).await?,
+                _ => route::measure(&loaded, &setup).await?,
             };
             eprintln!("{} {part:?} {run}/{}: {measured}", load.name(), arguments.runs);
             report.run(load, part, measured);

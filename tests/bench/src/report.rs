@@ -146,7 +146,7 @@ impl Report {
 
 fn row(out: &mut impl Write, cells: &[String; 10]) -> Result<()> {
     let [load, what, rest @ ..] = cells;
-    write!(out, "{load:<7} {what:<5}")?;
+    write!(out, "{load:<7} {what:<6}")?;
     for (cell, width) in rest.iter().zip([11, 6, 20, 7, 9, 7, 7, 8]) {
         write!(out, " {cell:>width$}")?;
     }

@@ -18,7 +18,7 @@ const LIMIT: Duration = Duration::from_secs(900);
 /// How often the route is asked how far it is: seldom enough to cost nothing, often enough to time a second.
 const PAUSE: Duration = Duration::from_millis(20);
 
-/// How a run is set up.
+/// How a run of whatever kind is set up.
 pub(crate) struct Setup<'a> {
     pub(crate) forebay: &'a Path,
     /// For Forebay's data directory: on a disk.
@@ -165,7 +165,7 @@ async fn delivered(forebay: &Forebay, changes: u64) -> Result<Usage> {
 }
 
 /// Bytes of the files in a folder and below.
-fn size(folder: &Path) -> Result<u64> {
+pub(crate) fn size(folder: &Path) -> Result<u64> {
     let mut sum = 0;
     for entry in std::fs::read_dir(folder)? {
         let entry = entry?;
