@@ -156,6 +156,7 @@ impl Transactions {
                 None => return Err(self.garbled(event)),
             }
         }
+        let pos = self.start(&event.header);
         let Some(table) = self.tables.get_mut(self.last.1) else { return Err(self.garbled(event)) };
         let Some(plan) = &table.plan else { return Ok(Taken::Whole) };
         let (Some(open), true) = (&mut self.open, self.begun && head.columns == plan.table.columns.len())
@@ -167,7 +168,6 @@ impl Transactions {
         }
         open.server_id = event.header.server_id;
         self.rows = true;
-        let pos = start(self.end, &event.header);
         let from = (pos, self.position.file.as_str(), &*open);
         let resume = std::mem::take(&mut self.resume);
         match self.building.rows(table.filling.1, &event.header, &head, from, resume) {
@@ -355,8 +355,13 @@ impl Transactions {
         if self.begun && end < self.end && self.end - end > 1 << 31 { end + (1 << 32) } else { end }
     }
 
+    /// Where an event starts: so many bytes before its end, or behind the one before.
+    fn start(&self, header: &Header) -> u64 {
+        if header.end == 0 { self.end } else { self.full_end(header).saturating_sub(header.size.into()) }
+    }
+
     fn at(&self, event: &Event<'_>) -> String {
-        format!("{}:{}", self.position.file, start(self.end, &event.header))
+        format!("{}:{}", self.position.file, self.start(&event.header))
     }
 
     fn garbled(&self, event: &Event<'_>) -> Fault {
@@ -366,11 +371,5 @@ impl Transactions {
     }
 }
 
-/// Where an event starts: behind the one before, or so many bytes before its end.
-fn start(before: u64, header: &Header) -> u64 {
-    if header.end == 0 {
-        before
-    } else {
-        (before & !0xffff_ffff | u64::from(header.end)).saturating_sub(header.size.into())
-    }
-}
+#[cfg(test)]
+mod tests;

@@ -1,5 +1,6 @@
 //! The source against a real MySQL server.
 
+mod charsets;
 mod preflight;
 mod stream;
 mod text;

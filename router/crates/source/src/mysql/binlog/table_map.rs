@@ -232,3 +232,81 @@ fn is_text(code: u8) -> bool {
 fn is_listed(code: u8) -> bool {
     matches!(code, types::ENUM | types::SET)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// As MySQL 9.7 writes it for `CREATE TABLE d.t (id INT UNSIGNED, c CHAR(4) CHARSET latin1, e ENUM('x','y'), v
+    /// VARCHAR(9), y YEAR, s SET('p') CHARSET latin1, g POINT, n BIGINT, PRIMARY KEY (v(3), id))`, put together by hand.
+    fn body() -> Vec<u8> {
+        let mut body = b"\x63\0\0\0\0\0\x01\0\x01d\0\x01t\0".to_vec();
+        body.extend_from_slice(&[8, 3, 254, 254, 15, 13, 254, 255, 8]);
+        body.extend_from_slice(&[9, 254, 4, 247, 1, 36, 0, 248, 1, 4]);
+        body.push(0b1111_0110);
+        // signedness: id, y, n
+        body.extend_from_slice(&[1, 1, 0b1100_0000]);
+        // collations: 255 by default, the first text column has 8
+        body.extend_from_slice(&[2, 5, 252, 255, 0, 0, 8]);
+        body.extend_from_slice(b"\x04\x11\x02id\x01c\x01e\x01v\x01y\x01s\x01g\x01n");
+        body.extend_from_slice(b"\x05\x03\x01\x01p");
+        body.extend_from_slice(b"\x06\x05\x02\x01x\x01y");
+        body.extend_from_slice(&[7, 1, 1]);
+        body.extend_from_slice(&[9, 4, 3, 3, 0, 0]);
+        // collations of members: 255, and 8
+        body.extend_from_slice(&[11, 4, 252, 255, 0, 8]);
+        // visibility, and a field of the future
+        body.extend_from_slice(&[12, 1, 0xff, 99, 2, 1, 2]);
+        body
+    }
+
+    #[test]
+    fn everything_a_schema_needs() {
+        let map = TableMap::parse(&body()).unwrap();
+        assert_eq!((map.database.as_str(), map.table.as_str(), map.full), ("d", "t", true));
+        let seen: Vec<_> =
+            map.columns.iter().map(|c| (c.name.as_str(), c.code, c.unsigned, c.collation)).collect();
+        assert_eq!(
+            seen,
+            [
+                ("id", types::LONG, true, None),
+                ("c", types::STRING, false, Some(8)),
+                ("e", types::ENUM, false, Some(255)),
+                ("v", types::VARCHAR, false, Some(255)),
+                ("y", types::YEAR, true, None),
+                ("s", types::SET, false, Some(8)),
+                ("g", types::GEOMETRY, false, None),
+                ("n", types::LONGLONG, false, None),
+            ]
+        );
+        assert_eq!(map.columns[2].members, [b"x", b"y"]);
+        assert_eq!(map.columns[5].members, [b"p"]);
+        assert_eq!(map.columns[6].geometry, Some(1));
+        assert_eq!(map.key, [3, 0]);
+        let nullable: Vec<bool> = map.columns.iter().map(|c| c.nullable).collect();
+        assert_eq!(nullable, [false, true, true, false, true, true, true, true]);
+        assert_eq!(table_of(&body()), Ok(("d", "t")));
+    }
+
+    #[test]
+    fn a_cut_table_map_is_an_error_or_shorter() {
+        let body = body();
+        for cut in 0..body.len() {
+            if let Ok(map) = TableMap::parse(&body[..cut]) {
+                assert!(cut >= 32 && map.columns.len() == 8, "cut to {cut}");
+            }
+        }
+    }
+
+    #[test]
+    fn keys_and_charsets_of_columns_that_are_not_there() {
+        let mut body = b"\x63\0\0\0\0\0\x01\0\x01d\0\x01t\0\x01\x03\0\0".to_vec();
+        let plain = body.len();
+        assert!(TableMap::parse(&body).is_ok());
+        for field in [&[8, 1, 1][..], &[2, 3, 8, 0, 9], &[4, 1, 5], &[1, 0]] {
+            body.truncate(plain);
+            body.extend_from_slice(field);
+            assert_eq!(TableMap::parse(&body), Err(Garbled), "{field:?}");
+        }
+    }
+}

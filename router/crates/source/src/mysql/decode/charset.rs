@@ -1,7 +1,8 @@
 //! Character sets, into UTF-8.
 //!
 //! Only character sets of which every character comes out as the server itself would convert it are read; a guess
-//! would be a silent change of somebody's data.
+//! would be a silent change of somebody's data. The list is held against a server by a test that tries every
+//! character (`tests/it/charsets.rs`).
 
 use encoding_rs::Encoding;
 use mysql_common::collations::{Collation, CollationId};
@@ -14,9 +15,40 @@ pub(super) enum Charset {
     /// They are it.
     Utf8,
     Other(&'static Encoding),
+    /// As the other, but some characters come out as others.
+    Changed(&'static Encoding, &'static [(char, char)]),
     /// Big-endian, four bytes each.
     Utf32,
 }
+
+/// What Windows has between 0x80 and 0x9f, and the controls that ISO has there.
+const CONTROLS: &[(char, char)] = &[
+    ('\u{20ac}', '\u{80}'),
+    ('\u{201a}', '\u{82}'),
+    ('\u{192}', '\u{83}'),
+    ('\u{201e}', '\u{84}'),
+    ('\u{2026}', '\u{85}'),
+    ('\u{2020}', '\u{86}'),
+    ('\u{2021}', '\u{87}'),
+    ('\u{2c6}', '\u{88}'),
+    ('\u{2030}', '\u{89}'),
+    ('\u{160}', '\u{8a}'),
+    ('\u{2039}', '\u{8b}'),
+    ('\u{152}', '\u{8c}'),
+    ('\u{2018}', '\u{91}'),
+    ('\u{2019}', '\u{92}'),
+    ('\u{201c}', '\u{93}'),
+    ('\u{201d}', '\u{94}'),
+    ('\u{2022}', '\u{95}'),
+    ('\u{2013}', '\u{96}'),
+    ('\u{2014}', '\u{97}'),
+    ('\u{2dc}', '\u{98}'),
+    ('\u{2122}', '\u{99}'),
+    ('\u{161}', '\u{9a}'),
+    ('\u{203a}', '\u{9b}'),
+    ('\u{153}', '\u{9c}'),
+    ('\u{178}', '\u{9f}'),
+];
 
 /// What a collation's number means: its character set, and the most bytes that a character takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,27 +92,41 @@ impl Charset {
             // MySQL's latin1 is cp1252
             "latin1" => Charset::Other(e::WINDOWS_1252),
             "latin2" => Charset::Other(e::ISO_8859_2),
+            "latin7" => Charset::Other(e::ISO_8859_13),
             "cp1250" => Charset::Other(e::WINDOWS_1250),
             "cp1251" => Charset::Other(e::WINDOWS_1251),
             "cp1256" => Charset::Other(e::WINDOWS_1256),
             "cp1257" => Charset::Other(e::WINDOWS_1257),
-            "cp866" => Charset::Other(e::IBM866),
-            "greek" => Charset::Other(e::ISO_8859_7),
-            "hebrew" => Charset::Other(e::ISO_8859_8),
-            "latin5" => Charset::Other(e::WINDOWS_1254),
-            "latin7" => Charset::Other(e::ISO_8859_13),
             "koi8r" => Charset::Other(e::KOI8_R),
-            "koi8u" => Charset::Other(e::KOI8_U),
             "macroman" => Charset::Other(e::MACINTOSH),
-            "tis620" => Charset::Other(e::WINDOWS_874),
-            "gbk" | "gb2312" => Charset::Other(e::GBK),
-            "gb18030" => Charset::Other(e::GB18030),
-            "big5" => Charset::Other(e::BIG5),
-            "sjis" | "cp932" => Charset::Other(e::SHIFT_JIS),
-            "ujis" | "eucjpms" => Charset::Other(e::EUC_JP),
+            "gbk" => Charset::Other(e::GBK),
+            "cp932" => Charset::Other(e::SHIFT_JIS),
             "euckr" => Charset::Other(e::EUC_KR),
             "ucs2" | "utf16" => Charset::Other(e::UTF_16BE),
             "utf16le" => Charset::Other(e::UTF_16LE),
+            "cp866" => Charset::Changed(e::IBM866, &[('\u{2116}', '\u{207f}'), ('\u{a4}', '\u{b2}')]),
+            "greek" => Charset::Changed(e::ISO_8859_7, &[('\u{2018}', '\u{2bd}'), ('\u{2019}', '\u{2bc}')]),
+            "hebrew" => Charset::Changed(e::ISO_8859_8, &[('\u{af}', '\u{203e}')]),
+            "koi8u" => Charset::Changed(
+                e::KOI8_U,
+                &[('\u{2219}', '\u{2022}'), ('\u{45e}', '\u{255d}'), ('\u{40e}', '\u{256c}')],
+            ),
+            // ISO 8859-9 and TIS-620 have controls where the encodings of Windows have punctuation
+            "latin5" => Charset::Changed(e::WINDOWS_1254, CONTROLS),
+            "tis620" => Charset::Changed(e::WINDOWS_874, CONTROLS),
+            "gb2312" => Charset::Changed(e::GBK, &[('\u{b7}', '\u{30fb}'), ('\u{2014}', '\u{2015}')]),
+            "sjis" => Charset::Changed(
+                e::SHIFT_JIS,
+                &[
+                    ('\u{ff3c}', '\\'),
+                    ('\u{ff5e}', '\u{301c}'),
+                    ('\u{2225}', '\u{2016}'),
+                    ('\u{ff0d}', '\u{2212}'),
+                    ('\u{ffe0}', '\u{a2}'),
+                    ('\u{ffe1}', '\u{a3}'),
+                    ('\u{ffe2}', '\u{ac}'),
+                ],
+            ),
             "utf32" => Charset::Utf32,
             _ => return None,
         })
@@ -97,6 +143,14 @@ impl Charset {
             Charset::Other(encoding) => {
                 let (text, wrong) = encoding.decode_without_bom_handling(bytes);
                 out.extend_from_slice(text.as_bytes());
+                wrong
+            }
+            Charset::Changed(encoding, changes) => {
+                let (text, wrong) = encoding.decode_without_bom_handling(bytes);
+                for c in text.chars() {
+                    let c = changes.iter().find(|(from, _)| *from == c).map_or(c, |(_, to)| *to);
+                    out.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes());
+                }
                 wrong
             }
             Charset::Utf32 => {
@@ -146,6 +200,9 @@ mod tests {
         assert_eq!(text("utf16le", b"\x3d\xd8\x00\xde"), "\u{1f600}");
         assert_eq!(text("utf32", b"\0\x01\xf6\x00"), "\u{1f600}");
         assert_eq!(text("utf32", b"\0\x01"), "");
-        assert!(Charset::of("armscii8").is_none());
+        assert_eq!(text("latin5", b"a\x80\xfd"), "a\u{80}\u{131}");
+        for other in ["armscii8", "big5", "gb18030", "ujis", "eucjpms", "cp850", "unknown"] {
+            assert!(Charset::of(other).is_none(), "{other}");
+        }
     }
 }

@@ -1,0 +1,229 @@
+//! Events made by hand: where the position stands after them, and what is refused.
+
+use forebay_model::{Class, TablePattern};
+use proptest::prelude::*;
+
+use super::*;
+use crate::mysql::Tls;
+
+fn config() -> Config {
+    Config {
+        host: "h".into(),
+        port: 1,
+        user: "u".into(),
+        password: None,
+        tls: Tls::Disabled,
+        server_id: None,
+        tables: vec![TablePattern::new("d.*").unwrap()],
+    }
+}
+
+fn fresh(limits: Limits) -> Transactions {
+    let position = Position { file: "binlog.000001".into(), pos: 4, ..Default::default() };
+    Transactions::new(config(), limits, position)
+}
+
+/// Feeds events, each of 100 bytes in the file.
+struct Feed {
+    transactions: Transactions,
+    end: u64,
+}
+
+impl Feed {
+    fn new() -> Self {
+        Feed { transactions: fresh(Limits::default()), end: 100 }
+    }
+
+    fn take(&mut self, kind: u8, body: &[u8]) -> Result<Taken, Fault> {
+        self.end += 100;
+        let header =
+            Header { seconds: 1_700_000_000, kind, server_id: 3, size: 100, end: self.end as u32, flags: 0 };
+        self.transactions.take(&Event { header, body })
+    }
+
+    fn all(&mut self, events: &[(u8, &[u8])]) {
+        for (kind, body) in events {
+            assert_eq!(self.take(*kind, body).unwrap(), Taken::Whole, "type {kind}");
+        }
+    }
+
+    fn refused(&mut self, kind: u8, body: &[u8]) -> (&'static str, Class) {
+        let fault = self.take(kind, body).unwrap_err();
+        (fault.code().name, fault.class())
+    }
+}
+
+fn gtid(number: u64) -> Vec<u8> {
+    [&[0; 1][..], &[9; 16], &number.to_le_bytes()].concat()
+}
+
+fn query(text: &str) -> Vec<u8> {
+    [&[5, 0, 0, 0][..], &[0; 4], &[0; 5], &[0], text.as_bytes()].concat()
+}
+
+/// Table `database.t (id INT)`.
+fn map(id: u8, database: &str) -> Vec<u8> {
+    let mut body = vec![id, 0, 0, 0, 0, 0, 1, 0, database.len() as u8];
+    body.extend_from_slice(database.as_bytes());
+    body.extend_from_slice(b"\0\x01t\0\x01\x03\0\x01\x01\x01\0\x04\x03\x02id");
+    body
+}
+
+fn rows(id: u8, values: &[i32]) -> Vec<u8> {
+    let mut body = vec![id, 0, 0, 0, 0, 0, 1, 0, 2, 0, 1, 1];
+    for value in values {
+        body.push(0);
+        body.extend_from_slice(&value.to_le_bytes());
+    }
+    body
+}
+
+const GTID: u8 = kinds::GTID;
+const QUERY: u8 = kinds::QUERY;
+const MAP: u8 = kinds::TABLE_MAP;
+const ROWS: u8 = kinds::WRITE_ROWS;
+const XID: u8 = kinds::XID;
+
+#[test]
+fn the_position_is_behind_the_last_whole_transaction() {
+    let mut feed = Feed::new();
+    let (begin, map, rows) = (query("BEGIN"), map(1, "d"), rows(1, &[1, 2]));
+    feed.all(&[(GTID, &gtid(1)), (QUERY, &begin), (MAP, &map), (ROWS, &rows)]);
+    let transactions = &feed.transactions;
+    assert!(!transactions.is_between() && transactions.position().gtids.is_empty());
+    assert!(!transactions.building.is_whole());
+    feed.all(&[(XID, &[0; 8])]);
+    assert!(feed.transactions.is_between() && feed.transactions.building.is_whole());
+    assert_eq!(feed.transactions.position().gtids.to_string(), "09090909-0909-0909-0909-090909090909:1");
+    assert_eq!(feed.transactions.position().pos, 600);
+
+    let (block, whole) = feed.transactions.building.finish();
+    assert_eq!((block.events, whole), (2, 2));
+    let txn = block.origin.txns[0];
+    assert_eq!((txn.number, txn.thread, txn.server_id, txn.commit_us), (1, 5, 3, 1_700_000_000_000_000));
+    assert_eq!(block.batches[0].runs[0].pos, 400);
+    assert_eq!(block.origin.file(&txn), "binlog.000001");
+
+    // DDL is a transaction of its own
+    feed.all(&[(GTID, &gtid(2)), (QUERY, &query("CREATE TABLE x (y INT)"))]);
+    assert!(feed.transactions.position().gtids.to_string().ends_with(":1-2"));
+}
+
+#[test]
+fn files_follow_each_other() {
+    let mut feed = Feed::new();
+    let rotate = [&4u64.to_le_bytes()[..], b"binlog.000002"].concat();
+    feed.all(&[(kinds::ROTATE, &rotate)]);
+    feed.end = 100;
+    let (begin, map, rows) = (query("BEGIN"), map(1, "d"), rows(1, &[1]));
+    feed.all(&[(GTID, &gtid(1)), (QUERY, &begin), (MAP, &map), (ROWS, &rows), (XID, &[0; 8])]);
+    let position = feed.transactions.position();
+    assert_eq!((position.file.as_str(), position.pos), ("binlog.000002", 600));
+    assert_eq!(feed.transactions.building.finish().0.batches[0].runs[0].pos, 400);
+}
+
+#[test]
+fn a_transaction_may_grow_past_four_gibibytes() {
+    let mut feed = Feed::new();
+    feed.end = (1 << 32) - 350;
+    let (begin, map, rows) = (query("BEGIN"), map(1, "d"), rows(1, &[1]));
+    feed.all(&[(GTID, &gtid(1)), (QUERY, &begin), (MAP, &map), (ROWS, &rows), (XID, &[0; 8])]);
+    assert_eq!(feed.transactions.position().pos, (1 << 32) + 150);
+    assert_eq!(feed.transactions.building.finish().0.batches[0].runs[0].pos, (1 << 32) - 50);
+}
+
+#[test]
+fn a_block_may_be_full_in_the_middle_of_an_event() {
+    let mut feed = Feed::new();
+    feed.transactions = fresh(Limits { block_rows: 3, ..Limits::default() });
+    feed.all(&[(GTID, &gtid(1)), (QUERY, &query("BEGIN")), (MAP, &map(1, "d"))]);
+    let body = rows(1, &[10, 11, 12, 13, 14, 15, 16]);
+    let header = Header { kind: ROWS, size: 100, end: 500, ..Default::default() };
+    let event = Event { header, body: &body };
+    let mut seen = Vec::new();
+    loop {
+        let taken = feed.transactions.take(&event).unwrap();
+        let (block, whole) = feed.transactions.building.finish();
+        assert_eq!(whole, 0);
+        let run = block.batches[0].runs[0];
+        seen.push((run.nth, run.event, run.pos, block.events));
+        if taken == Taken::Whole {
+            break;
+        }
+    }
+    assert_eq!(seen, [(0, 0, 400, 3), (3, 0, 400, 3), (6, 0, 400, 1)]);
+}
+
+#[test]
+fn a_transaction_that_breaks_off_is_retried() {
+    for (kind, body) in [(GTID, gtid(2)), (kinds::STOP, vec![]), (kinds::FORMAT_DESCRIPTION, vec![])] {
+        let mut feed = Feed::new();
+        feed.all(&[(GTID, &gtid(1)), (QUERY, &query("BEGIN")), (MAP, &map(1, "d")), (ROWS, &rows(1, &[1]))]);
+        assert_eq!(feed.refused(kind, &body), ("mysql.transaction_cut", Class::Retryable), "{kind}");
+    }
+}
+
+#[test]
+fn what_cannot_be_read_is_refused_where_it_matters() {
+    let xa: &[u8] = &[0; 12];
+    for (kind, body, code) in [
+        (kinds::PARTIAL_UPDATE_ROWS, rows(1, &[]), "mysql.partial_json"),
+        (kinds::WRITE_ROWS_V1, rows(1, &[]), "mysql.unsupported_event"),
+        (kinds::XA_PREPARE, xa.to_vec(), "mysql.xa"),
+        (QUERY, query("ROLLBACK"), "mysql.unsupported_event"),
+        (kinds::INCIDENT, vec![1, 0], "mysql.incident"),
+        (99, vec![], "mysql.unsupported_event"),
+        (ROWS, rows(9, &[1]), "mysql.garbled"),
+        (ROWS, rows(1, &[1])[..14].to_vec(), "mysql.garbled"),
+    ] {
+        let mut feed = Feed::new();
+        feed.all(&[(GTID, &gtid(1)), (QUERY, &query("BEGIN")), (MAP, &map(1, "d")), (ROWS, &rows(1, &[1]))]);
+        assert_eq!(feed.refused(kind, &body), (code, Class::Fatal), "type {kind}");
+
+        // the same about a table that is not captured
+        let mut feed = Feed::new();
+        feed.all(&[
+            (GTID, &gtid(1)),
+            (QUERY, &query("BEGIN")),
+            (MAP, &map(1, "other")),
+            (ROWS, &rows(1, &[1])),
+        ]);
+        let general = matches!(kind, kinds::INCIDENT | 99) || body == rows(9, &[1]);
+        assert_eq!(feed.take(kind, &body).is_err(), general, "type {kind}");
+    }
+    assert_eq!(Feed::new().refused(kinds::ANONYMOUS_GTID, &[0; 42]).0, "mysql.gtid_off");
+    // XA COMMIT ... ONE PHASE is a commit
+    let mut feed = Feed::new();
+    feed.all(&[
+        (GTID, &gtid(1)),
+        (QUERY, &query("XA START 'a'")),
+        (MAP, &map(1, "d")),
+        (ROWS, &rows(1, &[1])),
+    ]);
+    feed.all(&[(kinds::XA_PREPARE, &[1, 0])]);
+    assert!(feed.transactions.building.is_whole());
+}
+
+proptest! {
+    #[test]
+    fn any_events_in_any_order(events in prop::collection::vec((0u8..45, prop_oneof![
+        prop::collection::vec(any::<u8>(), 0..60),
+        Just(gtid(1)), Just(gtid(2)), Just(query("BEGIN")), Just(query("COMMIT")), Just(map(1, "d")), Just(map(2, "x")),
+        Just(map(3, "d")), Just(rows(1, &[1, 2])), Just(rows(3, &[1])), Just(vec![]),
+    ], any::<u32>()), 0..40)) {
+        let mut transactions = fresh(Limits { block_rows: 3, ..Limits::default() });
+        for (kind, body, end) in events {
+            let event = Event { header: Header { kind, size: 100, end, ..Default::default() }, body: &body };
+            loop {
+                match transactions.take(&event) {
+                    Ok(Taken::Part) => drop(transactions.building.finish()),
+                    Ok(Taken::Whole) => break,
+                    Err(_) => return Ok(()),
+                }
+            }
+        }
+        let (block, whole) = transactions.building.finish();
+        prop_assert!(whole <= block.events);
+        block.batches.iter().for_each(|b| b.check());
+    }
+}
