@@ -13,6 +13,9 @@ use forebay_kit::{Attempt, Receiver};
 use serde_json::Value;
 use tokio::sync::mpsc;
 
+/// Characters of a row that are shown.
+const LONGEST_ROW: usize = 300;
+
 /// A webhook receiver that checks Standard Webhooks signatures and prints what arrives.
 #[derive(Debug, Parser)]
 #[command(name = "forebay-receiver")]
@@ -77,7 +80,15 @@ fn line(event: &Value, id: &str, colour: bool) -> String {
         _ => return format!("{event}  ({id})"),
     };
     let (on, off) = if colour { (format!("\x1b[{paint}m"), "\x1b[0m") } else { (String::new(), "") };
-    format!("{on}{kind}{off} {}.{} {row}  ({id})", field("db"), field("table"))
+    format!("{on}{kind}{off} {}.{} {}  ({id})", field("db"), field("table"), shortened(&row.to_string()))
+}
+
+/// A line of a table with hundreds of columns would be pages long.
+fn shortened(row: &str) -> String {
+    match row.char_indices().nth(LONGEST_ROW) {
+        Some((end, _)) => format!("{}... {} more bytes", &row[..end], row.len() - end),
+        None => row.to_owned(),
+    }
 }
 
 #[cfg(test)]
@@ -100,5 +111,11 @@ mod tests {
         assert_eq!(shown(both), [r#"+I d.t {"id":2}  (i)"#, r#"-D d.t {"id":2}  (i)"#]);
         assert_eq!(shown("[1,2]"), ["1  (i)", "2  (i)"]);
         assert_eq!(shown("<html>"), ["not JSON: 6 bytes  (i)"]);
+    }
+
+    #[test]
+    fn long_rows_are_cut_between_characters() {
+        assert_eq!(shortened(&"ü".repeat(300)), "ü".repeat(300));
+        assert_eq!(shortened(&"ü".repeat(302)), "ü".repeat(300) + "... 4 more bytes");
     }
 }
