@@ -70,7 +70,7 @@ impl KeyedHash {
                 STANDARD.encode_slice(hash, &mut text).expect("32 bytes take 44 characters");
             }
         }
-        out.extend(text[..self.length].iter().map(|&c| char::from(c)));
+        out.push_str(std::str::from_utf8(&text[..self.length]).expect("both encodings are ASCII"));
     }
 }
 

@@ -1,5 +1,5 @@
-//! Breaks every promise of the contract, one at a time, for the tests of the host. The configuration is the name of
-//! what it does: [`Do`]. The table's first column is a signed integer, the second a text; a text "poison" is what
+//! Breaks every promise of the contract, one at a time, for the tests of the host. The configuration names what
+//! it does: [`Do`]. The table's first column is a signed integer, the second a text; a text "poison" is what
 //! the `Poison..` behaviours wait for.
 
 use forebay_plugin::{
@@ -60,6 +60,13 @@ enum Do {
     Echo,
 }
 
+/// `{"do": "trap"}`.
+#[derive(serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Config {
+    r#do: Do,
+}
+
 const POISON: &str = "poison";
 
 struct Hostile {
@@ -76,9 +83,10 @@ fn calls() -> u32 {
 }
 
 impl Transform for Hostile {
-    type Config = Do;
+    type Config = Config;
 
-    fn open(table: &TableSchema, does: Do) -> Result<Self, Error> {
+    fn open(table: &TableSchema, config: Config) -> Result<Self, Error> {
+        let does = config.r#do;
         match does {
             Do::TrapInOpen => panic!("open goes wrong"),
             Do::LoopInOpen => spin(),

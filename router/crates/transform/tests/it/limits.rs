@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use forebay_model::Class;
 use forebay_transform::{Limits, codes};
 
-use crate::support::{bind, hostile, inserts, notes, once, texts};
+use crate::support::{bind, config, hostile, inserts, notes, once, texts};
 
 const THREE: [Option<&str>; 3] = [Some("a"), None, Some("c")];
 
@@ -84,7 +84,7 @@ async fn memory_is_limited() {
         assert!(fault.message().contains("67108864"), "{fault}");
     }
     let tiny = Limits { memory_bytes: 64 << 10, ..Limits::default() };
-    let fault = hostile().bind("test", &notes(), "\"unchanged\"", &tiny).await.unwrap_err();
+    let fault = hostile().bind("test", &notes(), &config("unchanged"), &tiny).await.unwrap_err();
     assert_eq!(fault.code(), codes::BIND, "{fault}");
 }
 
@@ -95,7 +95,7 @@ async fn recursion_and_output_are_limited() {
     assert!(fault.message().ends_with("out of bounds memory access in hostile::recurse"), "{fault}");
     let table = notes();
     let limits = Limits { memory_bytes: 256 << 20, ..Limits::default() };
-    let mut binding = hostile().bind("test", &table, "\"giant_output\"", &limits).await.unwrap();
+    let mut binding = hostile().bind("test", &table, &config("giant_output"), &limits).await.unwrap();
     let fault = binding.apply(&inserts(&table, &THREE)).await.unwrap_err();
     assert_eq!(fault.code(), codes::OUTPUT_TOO_LARGE, "{fault}");
 }
@@ -105,9 +105,9 @@ async fn output_is_limited_over_all_pieces_of_a_batch() {
     let table = notes();
     let long = vec![Some("twenty bytes of text"); 20_000];
     let limits = Limits { output_bytes: 400_000, ..Limits::default() };
-    let mut binding = hostile().bind("test", &table, "\"bad_name\"", &limits).await;
+    let mut binding = hostile().bind("test", &table, &config("bad_name"), &limits).await;
     assert_eq!(binding.unwrap_err().code(), codes::CONFIG);
-    binding = hostile().bind("test", &table, "\"log_flood\"", &limits).await;
+    binding = hostile().bind("test", &table, &config("log_flood"), &limits).await;
     let mut binding = binding.unwrap();
     let fault = binding.apply(&inserts(&table, &long)).await.unwrap_err();
     assert_eq!(fault.code(), codes::OUTPUT_TOO_LARGE, "{fault}");
@@ -138,7 +138,7 @@ async fn what_goes_wrong_while_binding_is_fatal() {
 async fn a_cancelled_call_leaves_the_binding_usable() {
     let table = notes();
     let limits = Limits { batch_time: Duration::from_secs(3600), ..Limits::default() };
-    let mut binding = hostile().bind("test", &table, "\"loop\"", &limits).await.unwrap();
+    let mut binding = hostile().bind("test", &table, &config("loop"), &limits).await.unwrap();
     let batch = inserts(&table, &THREE);
     for _ in 0..3 {
         let cancelled = tokio::time::timeout(Duration::from_millis(50), binding.apply(&batch)).await;

@@ -78,10 +78,15 @@ pub(crate) fn hostile() -> &'static Plugin {
     PLUGIN.get_or_init(|| plugin("hostile"))
 }
 
+/// The hostile guest's configuration.
+pub(crate) fn config(does: &str) -> String {
+    format!(r#"{{"do": "{does}"}}"#)
+}
+
 /// The hostile guest, bound to a table with small limits.
 pub(crate) async fn bind(does: &str, table: &Arc<TableSchema>) -> Result<Binding, Fault> {
     let limits = Limits { batch_time: std::time::Duration::from_millis(300), ..Limits::default() };
-    hostile().bind("test", table, &format!("\"{does}\""), &limits).await
+    hostile().bind("test", table, &config(does), &limits).await
 }
 
 /// The hostile guest, applied once to three notes.
