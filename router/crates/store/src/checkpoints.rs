@@ -23,8 +23,7 @@ pub struct Counts {
     pub dead: u64,
 }
 
-/// Where a route goes on, and what it has done. The counts are totals over the route's life: a replay counts its events
-/// again.
+/// Where a route goes on, and what it has done.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Checkpoint {
     /// How often the offset was set by hand.
@@ -33,7 +32,7 @@ pub struct Checkpoint {
     pub offset: Offset,
     /// Whether somebody paused the route.
     pub paused: bool,
-    /// What became of its events.
+    /// What became of its events in this epoch.
     pub counts: Counts,
     /// When it was saved: microseconds since 1970. Set by the store.
     pub updated_us: u64,
@@ -79,14 +78,16 @@ impl Store {
     /// Saves checkpoints of any number of routes in one commit. Dead letters that a checkpoint counts are added before.
     ///
     /// # Errors
-    /// `store.checkpoint_back`, and nothing is saved, if one would move back: an offset within its epoch, or an epoch
-    /// (invariant 3). `store.io` or `store.damaged`.
+    /// `store.checkpoint_back` if one would move back: an offset within its epoch, or an epoch (invariant 3). That one is
+    /// not saved; the others are, since one route's failure is its own (invariant 5). `store.io` or `store.damaged`, and
+    /// nothing is saved.
     pub async fn save_checkpoints(&self, checkpoints: Vec<(String, Checkpoint)>) -> Result<(), Fault> {
         if checkpoints.is_empty() {
             return Ok(());
         }
-        self.commit(move |tx| {
+        let refused = self.commit(move |tx| {
             let mut table = tx.open_table(CHECKPOINTS)?;
+            let mut refused = None;
             for (route, new) in &checkpoints {
                 let old: Option<Checkpoint> = match table.get(route.as_str())? {
                     Some(bytes) => Some(decode(bytes.value())?),
@@ -95,14 +96,15 @@ impl Store {
                 if let Some(old) = old
                     && (new.epoch, new.offset) < (old.epoch, old.offset)
                 {
-                    return Err(moved_back(route, &old, new).into());
+                    refused.get_or_insert_with(|| moved_back(route, &old, new));
+                    continue;
                 }
                 let saved = Checkpoint { updated_us: now_us(), ..*new };
                 table.insert(route.as_str(), encode(&saved).as_slice())?;
             }
-            Ok(Done::Changed(()))
-        })
-        .await
+            Ok(Done::Changed(refused))
+        });
+        refused.await?.map_or(Ok(()), Err)
     }
 
     /// Forgets where a route was; it starts as a new one does. Whether there was a checkpoint.

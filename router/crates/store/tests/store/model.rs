@@ -68,17 +68,18 @@ impl Model {
         true
     }
 
+    /// Whether all of them may be saved; the others are.
     fn save(&mut self, checkpoints: &[(String, Checkpoint)]) -> bool {
-        let mut next = self.checkpoints.clone();
+        let mut all_saved = true;
         for (route, new) in checkpoints {
             let mark = (new.epoch, new.offset);
-            if next.get(route).is_some_and(|old| mark < *old) {
-                return false;
+            if self.checkpoints.get(route).is_some_and(|old| mark < *old) {
+                all_saved = false;
+            } else {
+                self.checkpoints.insert(route.clone(), mark);
             }
-            next.insert(route.clone(), mark);
         }
-        self.checkpoints = next;
-        true
+        all_saved
     }
 
     fn add(&mut self, route: &str, letters: &[NewDeadLetter]) -> bool {
