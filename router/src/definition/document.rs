@@ -38,11 +38,12 @@ pub struct SourceDef {
     #[serde(default, skip_serializing_if = "is_default")]
     #[schema(default = "now")]
     pub start: StartAt,
-    /// How long changes are kept that every route has passed. Default: not at all.
+    /// How long changes are kept that every route has passed, as far as the disk limit allows. Default: 24 hours.
     #[serde(default, skip_serializing_if = "is_default")]
     pub retain: RetainDef,
-    /// The most disk that this source's changes may take, in bytes, at least 1 MiB (1048576). When it is reached, reading
-    /// waits until routes have moved on; nothing is dropped. Default: no limit but the disk's own.
+    /// The most disk that this source's changes may take, in bytes, at least 1 MiB (1048576). When it is reached, changes
+    /// that every route has passed go first; then reading waits until routes have moved on. Nothing is dropped that a route
+    /// has not passed. Default: no limit but the disk's own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(minimum = 1_048_576)]
     pub disk_limit_bytes: Option<u64>,

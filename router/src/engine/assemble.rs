@@ -18,7 +18,7 @@ use super::ingest::Begin;
 use super::letters::Letters;
 use super::route::{Progress, Route};
 use super::select::Selection;
-use crate::definition::{self, RouteDef, SourceDef, StartAt, TlsDef, TransformDef, Wanted};
+use crate::definition::{self, RetainDef, RouteDef, SourceDef, StartAt, TlsDef, TransformDef, Wanted};
 
 /// What every route and source of a node shares.
 #[derive(Clone)]
@@ -56,15 +56,18 @@ pub(super) fn begin(def: &SourceDef) -> Begin {
     }
 }
 
+/// Without a word on it, a day: that is what makes a replay, and a route that is added later, worth something.
+fn retention(def: &RetainDef) -> Retention {
+    let hours = if *def == RetainDef::default() { Some(24) } else { def.hours };
+    Retention { age: hours.map(|h| Duration::from_secs(u64::from(h) * 3600)), bytes: def.bytes }
+}
+
 /// Opens a source's changelog, making it if there is none.
 pub(super) async fn open_log(data_dir: &Path, name: &str, def: &SourceDef) -> Result<Log, Fault> {
     let dir = data_dir.join("sources").join(name);
     let options = Options {
         quota_bytes: def.disk_limit_bytes,
-        retain: Retention {
-            age: def.retain.hours.map(|h| Duration::from_secs(u64::from(h) * 3600)),
-            bytes: def.retain.bytes,
-        },
+        retain: retention(&def.retain),
         ..Options::default()
     };
     let opened = tokio::task::spawn_blocking(move || {

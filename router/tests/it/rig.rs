@@ -136,14 +136,18 @@ pub(crate) fn records(path: &Path) -> Vec<Value> {
 }
 
 pub(crate) fn lines(path: &Path) -> Vec<String> {
-    let mut files: Vec<PathBuf> = match std::fs::read_dir(path) {
-        Ok(entries) => entries.map(|e| e.unwrap().path()).collect(),
-        Err(_) => vec![],
+    let prefix = format!("{}.", path.file_name().unwrap().to_str().unwrap());
+    let ours = |f: &PathBuf| {
+        let name = f.file_name().unwrap().to_str().unwrap();
+        name.starts_with(&prefix) && name.ends_with(".ndjson")
     };
-    files.retain(|f| f.extension().is_some_and(|e| e == "ndjson"));
+    let mut files: Vec<PathBuf> =
+        std::fs::read_dir(path.parent().unwrap()).unwrap().map(|e| e.unwrap().path()).filter(ours).collect();
+    // closed files carry their first offset, which sorts before the current file's name
     files.sort();
     let text = files.iter().map(|f| std::fs::read_to_string(f).unwrap());
-    text.flat_map(|t| t.lines().map(str::to_owned).collect::<Vec<_>>()).collect()
+    text.flat_map(|t| t.split_inclusive('\n').filter(|l| l.ends_with('\n')).map(|l| l.trim_end().to_owned()).collect::<Vec<_>>())
+        .collect()
 }
 
 /// The versions of each key of `accounts`, in the order in which these events tell them.

@@ -1,6 +1,7 @@
 //! Which blocks may go, and their deletion.
 //!
-//! A block goes only when every route that claims it is past it and neither bound of the retention wants it (invariant 6).
+//! A block goes only when every route that claims it is past it and neither bound of the retention wants it (invariant 6). At the
+//! quota the retention gives way, a few blocks at a time: it keeps what nobody waits for, and the source waits.
 
 use forebay_model::{Fault, Offset};
 use redb::ReadableTable;
@@ -13,6 +14,8 @@ use crate::shared::Shared;
 
 /// Blocks deleted in one commit: the writer must come back to the source soon.
 const SLICE: usize = 64;
+/// As many at most against the retention's will.
+const FOR_ROOM: usize = 4;
 
 /// What one slice deleted.
 #[derive(Clone, Copy, Debug, Default)]
@@ -44,6 +47,7 @@ pub(crate) fn delete_slice(
     if counters.first >= limit {
         return Ok(Slice::default());
     }
+    let full = shared.recent().paused.is_some();
     let mut slice = Slice::default();
     let mut left = counters.clone();
     let mut unused = Vec::new();
@@ -60,7 +64,8 @@ pub(crate) fn delete_slice(
                 pieces::room_of(bytes.value().len(), usize::try_from(head.body_len).unwrap_or(usize::MAX));
             gone += room;
             let behind = counters.bytes.saturating_sub(gone);
-            if head.end() > limit || !allows(&shared.options.retain, &head, behind, now_us) {
+            let for_room = full && go.len() < FOR_ROOM;
+            if head.end() > limit || !(for_room || allows(&shared.options.retain, &head, behind, now_us)) {
                 break;
             }
             go.push((head, room));

@@ -225,7 +225,7 @@ Ctrl-C stops everything. Changes as they arrive (webhook: masked; file: counted)
 
 ",
             hook = running.hook,
-            file = self.dir.join("changes").display(),
+            file = self.dir.join("changes.ndjson").display(),
             receiver = self.receiver.display(),
             port = running.hook.port(),
             secret = running.secret.display(),

@@ -1,0 +1,74 @@
+//! Bad definitions are answered with every problem and its place, and nothing of them is applied.
+
+use serde_json::{Value, json};
+
+use crate::rig::{Rig, plugin};
+
+/// `(path, code)` of each problem of a refused apply.
+async fn problems(rig: &Rig, definitions: &Value) -> Vec<(String, String)> {
+    let answer = rig.forebay.api("POST", "/v1/apply", Some(definitions)).await.unwrap();
+    assert_eq!(answer.status, 422, "{}", answer.text());
+    assert_eq!(answer.headers["content-type"], "application/problem+json");
+    let body = answer.json();
+    let text = |p: &Value, field: &str| p[field].as_str().unwrap().to_owned();
+    body["problems"].as_array().unwrap().iter().map(|p| (text(p, "path"), text(p, "code"))).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_problem_is_told_and_nothing_is_applied() {
+    let rig = Rig::new().await;
+    let (file, _) = rig.file("changes");
+    let mut source = rig.source(json!({ "colour": "red" }));
+    source["mysql"]["password"] = json!("hunter2-in-plain");
+    source["mysql"]["prot"] = json!(3306);
+    let mut route = rig.route(file, json!([{ "plugin": "nowhere" }]));
+    route["sourse"] = json!("db");
+    let bad = json!({ "sources": { "db": source }, "routes": { "r": route, "Bad Name": {} } });
+    let told = problems(&rig, &bad).await;
+    let has = |path: &str, code: &str| told.iter().any(|(p, c)| p == path && c == code);
+    assert!(has("sources.db.colour", "definition.unknown_field"), "{told:?}");
+    assert!(has("sources.db.mysql.password", "definition.secret_in_plain"), "{told:?}");
+    assert!(has("sources.db.mysql.prot", "definition.unknown_field"), "{told:?}");
+    assert!(has("routes.r.sourse", "definition.unknown_field"), "{told:?}");
+    assert!(told.iter().any(|(p, _)| p.contains("Bad Name")), "{told:?}");
+    let answer = rig.forebay.api("POST", "/v1/apply", Some(&bad)).await.unwrap().text() + &rig.forebay.log();
+    assert!(!answer.contains("hunter2"), "the secret was repeated: {answer}");
+    let status = rig.status().await;
+    assert_eq!((&status["sources"], &status["routes"]), (&json!([]), &json!([])));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_only_the_world_can_tell_is_told_too() {
+    let rig = Rig::new().await;
+    rig.database.exec("CREATE TABLE t (id INT PRIMARY KEY, email VARCHAR(100))").await.unwrap();
+    let database = rig.database.name();
+    let (file, _) = rig.file("changes");
+    let source = rig.source(json!({ "tables": [format!("{database}.t"), format!("{database}.tt")] }));
+    let definitions = |transform: Value, plugins: Value| {
+        let route = rig.route(file.clone(), json!([transform]));
+        json!({ "sources": { "db": rig.source(json!({})) }, "plugins": plugins, "routes": { "r": route } })
+    };
+    let told = problems(&rig, &json!({ "sources": { "db": source } })).await;
+    assert_eq!(told, [("sources.db.tables[1]".to_owned(), "engine.no_such_table".to_owned())]);
+
+    // a configuration that the plugin refuses, and a column that is not there
+    for (config, word) in [
+        (json!({ "columns": { "email": { "kep_first": 1 } } }), "transform.config"),
+        (json!({ "columns": { "mail": { "null": true } } }), "transform.schema"),
+    ] {
+        let wanted = definitions(json!({ "plugin": "mask", "config": config }), json!({ "mask": plugin("mask") }));
+        let told = problems(&rig, &wanted).await;
+        assert_eq!(told, [("routes.r.transforms[0].config".to_owned(), word.to_owned())]);
+    }
+
+    // a web page where a component should be
+    use base64::Engine as _;
+    let page = base64::engine::general_purpose::STANDARD.encode("<!DOCTYPE html><html><body>404</body></html>");
+    let wanted = definitions(json!({ "plugin": "mask" }), json!({ "mask": { "wasm": page } }));
+    let answer = rig.forebay.api("POST", "/v1/apply", Some(&wanted)).await.unwrap();
+    assert_eq!(answer.status, 422);
+    assert!(answer.text().contains("HTML"), "{}", answer.text());
+
+    assert_eq!(rig.status().await["routes"], json!([]));
+    assert_eq!(rig.status().await["sources"], json!([]));
+}
