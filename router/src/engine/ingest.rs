@@ -107,9 +107,10 @@ impl Ingest {
         let mut told = Instant::now() - Duration::from_secs(1);
         loop {
             let captured = stream.next().await?;
-            if told.elapsed() >= Duration::from_millis(200) {
+            let stats = stream.stats();
+            // at the head every block may be the last for a while
+            if !stats.catching_up || told.elapsed() >= Duration::from_millis(200) {
                 told = Instant::now();
-                let stats = stream.stats();
                 self.reading.send_modify(|r| {
                     r.state = SourceState::Running;
                     r.fault = None;

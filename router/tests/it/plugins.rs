@@ -37,31 +37,32 @@ fn ids(records: &[Value]) -> Vec<u64> {
     records.iter().map(|r| r["after"]["id"].as_u64().unwrap()).collect()
 }
 
-async fn two_letters_and_the_rest_arrive(does: &str, code: &str) {
+async fn letters_and_the_rest_arrive(does: &str, code: &str, dead: &[u64]) {
     let rig = Rig::new().await;
     with(&rig, does, json!({ "memory_mib": 16, "batch_ms": 500 })).await;
     let bad = rig.passed("bad", 40).await;
-    assert_eq!(bad["counts"], json!({ "read": 40, "delivered": 38, "filtered": 0, "dead": 2 }), "{bad}");
+    assert_eq!(bad["counts"], json!({ "read": 40, "delivered": 40 - dead.len(), "filtered": 0, "dead": dead.len() }), "{bad}");
     let (_, path) = rig.file("bad");
-    assert_eq!(ids(&records(&path)), (1..=40).filter(|i| i % 20 != 7).collect::<Vec<_>>());
+    assert_eq!(ids(&records(&path)), (1..=40).filter(|i| !dead.contains(i)).collect::<Vec<_>>());
     let letters = rig.forebay.api("GET", "/v1/routes/bad/dead-letters", None).await.unwrap().text();
     assert!(letters.contains(code), "{letters}");
-    assert_eq!(letters.matches("\"transform\"").count(), 2, "{letters}");
+    assert_eq!(letters.matches("\"transform\"").count(), dead.len(), "{letters}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_trap_costs_the_event_that_causes_it() {
-    two_letters_and_the_rest_arrive("trap_on_poison", "transform.trap").await;
+    letters_and_the_rest_arrive("trap_on_poison", "transform.trap", &[7, 27]).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn growing_without_end_costs_the_event_that_causes_it() {
-    two_letters_and_the_rest_arrive("grow_on_poison", "transform.memory").await;
+    letters_and_the_rest_arrive("grow_on_poison", "transform.memory", &[7, 27]).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_rejected_event_is_kept_with_its_reason() {
-    two_letters_and_the_rest_arrive("reject_poison", "route.rejected").await;
+    // the guest rejects the first one of a batch
+    letters_and_the_rest_arrive("reject_poison", "route.rejected", &[7]).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
