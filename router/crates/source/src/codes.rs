@@ -54,7 +54,7 @@ codes! {
     XA = "mysql.xa", Fatal, "A captured table was changed in an XA transaction of two phases.";
     COLUMN_TYPE = "mysql.column_type", Fatal, "A captured table has a column of a type that Forebay does not read.";
     CHARSET = "mysql.charset", Fatal, "A captured table has a column in a character set that Forebay does not read exactly.";
-    TOO_LARGE = "mysql.too_large", Fatal, "A row or an event is larger than Forebay can hold.";
+    TOO_LARGE = "mysql.too_large", Fatal, "An event of the binlog is larger than MySQL itself allows.";
     STATEMENT_EVENT = "mysql.statement_event", Poison, "A warning: rows may have been changed by a statement that the binlog holds as text.";
     INVALID_TEXT = "mysql.invalid_text", Poison, "A warning: a text value is not valid in its character set, and its wrong bytes were replaced.";
 }

@@ -84,6 +84,14 @@ impl Building {
         self.rows >= self.limits.block_rows || self.bytes >= self.limits.block_bytes
     }
 
+    /// Whether it is so nearly full that the next end of a transaction is a good place to close it: a block that
+    /// becomes full inside a transaction must be copied to split it.
+    #[inline]
+    pub(crate) fn is_nearly_full(&self) -> bool {
+        let nearly = |n: usize| n - n / 8;
+        self.rows >= nearly(self.limits.block_rows) || self.bytes >= nearly(self.limits.block_bytes)
+    }
+
     /// Whether it holds whole transactions and no piece.
     pub(crate) fn is_whole(&self) -> bool {
         self.whole == self.events

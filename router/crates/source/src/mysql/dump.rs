@@ -115,7 +115,7 @@ impl Dump {
             if self.at_hand.is_some() {
                 return Ok(true);
             }
-            if !self.conn.inbox.frame().map_err(|e| faults::wire(e.into(), "the binlog broke off"))? {
+            if !self.conn.inbox.frame().map_err(|_| too_large())? {
                 return Ok(false);
             }
             let (header, tail) = self.check()?;
@@ -225,6 +225,11 @@ impl Dump {
         }
         Ok((header, tail))
     }
+}
+
+fn too_large() -> Fault {
+    Fault::new(codes::TOO_LARGE, "an event of the binlog is larger than 1 GiB")
+        .fix("lower max_allowed_packet on the server; then start from now")
 }
 
 fn garbled(what: &str) -> Fault {

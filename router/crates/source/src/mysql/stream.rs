@@ -161,7 +161,7 @@ impl Stream {
             }
             self.dump.done();
             let building = &self.transactions.building;
-            let due = self.due && building.is_whole() && !building.is_empty();
+            let due = (self.due || building.is_nearly_full()) && building.is_whole() && !building.is_empty();
             if building.is_full() || due || self.pieces && self.transactions.is_between() {
                 return Ok(true);
             }

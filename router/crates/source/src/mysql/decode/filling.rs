@@ -14,6 +14,7 @@ use forebay_model::{Batch, Kind, Run};
 
 use super::Plan;
 use super::bits::{Bits, all_set, transpose};
+use super::fixed::STAGED;
 use super::lane::{Cells, Image, Var};
 use crate::codes;
 use crate::mysql::cursor::Garbled;
@@ -33,8 +34,6 @@ pub(crate) struct Filling {
     nulls: Vec<u8>,
     /// The same for absent cells; empty until some image lacks a column.
     absent: Vec<u8>,
-    /// Rows that the buffers have room for.
-    room: usize,
 }
 
 /// How large a batch of a table turned out to be.
@@ -80,7 +79,6 @@ impl Filling {
             runs: Vec::with_capacity(like.runs + 1),
             nulls: Vec::with_capacity(room * plan.bitmap_bytes()),
             absent: Vec::new(),
-            room,
             plan,
         }
     }
@@ -98,9 +96,6 @@ impl Filling {
         bytes: &mut &[u8],
     ) -> Result<(), Garbled> {
         let row = self.kinds.len();
-        if row == self.room {
-            self.grow();
-        }
         let width = self.plan.bitmap_bytes();
         match present {
             Present::All => {
@@ -118,13 +113,17 @@ impl Filling {
             }
         }
         self.kinds.push(kind);
+        if row % STAGED == STAGED - 1 {
+            self.cells.iter_mut().for_each(|c| c.settle(STAGED));
+        }
         Ok(())
     }
 
     #[inline(always)]
     fn read(&mut self, row: usize, nulls: &[u8], bytes: &mut &[u8]) -> Result<(), Garbled> {
-        let (nulls, mut at) = (Bits::new(nulls), &bytes[..]);
-        let mut image = Image { bytes: &mut at, nulls, row };
+        let mut at = &bytes[..];
+        let some_null = nulls.iter().any(|&b| b != 0);
+        let mut image = Image { bytes: &mut at, nulls: Bits::new(nulls), some_null, row };
         for (lane, cells) in self.plan.lanes.iter().zip(&mut self.cells) {
             cells.read(&lane.form, lane.first, &mut image)?;
         }
@@ -159,14 +158,6 @@ impl Filling {
         Ok(nulls)
     }
 
-    #[cold]
-    fn grow(&mut self) {
-        self.room *= 2;
-        for cells in &mut self.cells {
-            cells.grow(self.room);
-        }
-    }
-
     /// The batch, and how large it turned out.
     pub(crate) fn finish(self) -> (Batch, Size) {
         let (rows, columns) = (self.rows(), self.plan.table.columns.len());
@@ -180,7 +171,8 @@ impl Filling {
             (0..columns).map(|c| absent.bits(c)).collect()
         };
         let mut arrays: Vec<ArrayRef> = Vec::with_capacity(columns);
-        for cells in self.cells {
+        for mut cells in self.cells {
+            cells.settle(rows % STAGED);
             let first = arrays.len();
             let valid = |i: usize| {
                 let bits = nulls.bits(first + i)?;
@@ -190,9 +182,10 @@ impl Filling {
                 ($cells:expr, $array:ty) => {
                     arrays.extend(
                         $cells
+                            .columns
                             .into_iter()
                             .enumerate()
-                            .map(|(i, c)| -> ArrayRef { Arc::new(<$array>::new(values(c, rows), valid(i))) }),
+                            .map(|(i, c)| -> ArrayRef { Arc::new(<$array>::new(values(c), valid(i))) }),
                     )
                 };
             }
@@ -203,15 +196,15 @@ impl Filling {
                 Cells::F32(cells) => primitives!(cells, Float32Array),
                 Cells::F64(cells) => primitives!(cells, Float64Array),
                 Cells::I128(cells) => {
-                    arrays.extend(cells.into_iter().enumerate().map(|(i, c)| -> ArrayRef {
+                    arrays.extend(cells.columns.into_iter().enumerate().map(|(i, c)| -> ArrayRef {
                         let layout = self.plan.table.columns[first + i].ty.layout();
-                        Arc::new(Decimal128Array::new(values(c, rows), valid(i)).with_data_type(layout))
+                        Arc::new(Decimal128Array::new(values(c), valid(i)).with_data_type(layout))
                     }))
                 }
                 Cells::I256(cells) => {
-                    arrays.extend(cells.into_iter().enumerate().map(|(i, c)| -> ArrayRef {
+                    arrays.extend(cells.columns.into_iter().enumerate().map(|(i, c)| -> ArrayRef {
                         let layout = self.plan.table.columns[first + i].ty.layout();
-                        Arc::new(Decimal256Array::new(values(c, rows), valid(i)).with_data_type(layout))
+                        Arc::new(Decimal256Array::new(values(c), valid(i)).with_data_type(layout))
                     }))
                 }
                 Cells::Var(vars) => {
@@ -266,8 +259,7 @@ fn tight<T>(mut values: Vec<T>) -> Vec<T> {
     values
 }
 
-fn values<T: arrow_buffer::ArrowNativeType>(mut cells: Vec<T>, rows: usize) -> ScalarBuffer<T> {
-    cells.truncate(rows);
+fn values<T: arrow_buffer::ArrowNativeType>(cells: Vec<T>) -> ScalarBuffer<T> {
     ScalarBuffer::from(tight(cells))
 }
 

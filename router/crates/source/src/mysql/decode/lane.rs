@@ -8,6 +8,7 @@ use arrow_buffer::i256;
 use super::bits::Bits;
 use super::charset::Charset;
 use super::decimal::Decimal;
+use super::fixed::{Fixed, fixed, sized};
 use super::{json, time};
 use crate::mysql::cursor::Garbled;
 
@@ -56,16 +57,16 @@ pub(super) struct Var {
     pub(super) wrong: bool,
 }
 
-/// What holds the values of a lane: a buffer for each column, each with room for the same number of rows.
+/// What holds the values of a lane.
 #[derive(Debug)]
 pub(super) enum Cells {
-    I32(Vec<Vec<i32>>),
-    I64(Vec<Vec<i64>>),
-    U64(Vec<Vec<u64>>),
-    F32(Vec<Vec<f32>>),
-    F64(Vec<Vec<f64>>),
-    I128(Vec<Vec<i128>>),
-    I256(Vec<Vec<i256>>),
+    I32(Fixed<i32>),
+    I64(Fixed<i64>),
+    U64(Fixed<u64>),
+    F32(Fixed<f32>),
+    F64(Fixed<f64>),
+    I128(Fixed<i128>),
+    I256(Fixed<i256>),
     Var(Vec<Var>),
 }
 
@@ -73,28 +74,27 @@ pub(super) enum Cells {
 pub(super) struct Image<'a, 'b> {
     pub(super) bytes: &'b mut &'a [u8],
     pub(super) nulls: Bits<'a>,
+    /// Whether any of them is.
+    pub(super) some_null: bool,
     /// The row that the values go to.
     pub(super) row: usize,
 }
 
 impl Cells {
     pub(super) fn new(form: &Form, columns: usize, room: usize, var_bytes: impl Fn(usize) -> usize) -> Self {
-        fn zeros<T: Clone + Default>(columns: usize, room: usize) -> Vec<Vec<T>> {
-            (0..columns).map(|_| vec![T::default(); room]).collect()
-        }
         match form {
             Form::I8 | Form::U8 | Form::I16 | Form::U16 | Form::I24 | Form::U24 | Form::I32 => {
-                Cells::I32(zeros(columns, room))
+                Cells::I32(Fixed::new(columns, room))
             }
-            Form::Year | Form::Date => Cells::I32(zeros(columns, room)),
+            Form::Year | Form::Date => Cells::I32(Fixed::new(columns, room)),
             Form::U32 | Form::I64 | Form::Time(_) | Form::DateTime(_) | Form::Timestamp(_) => {
-                Cells::I64(zeros(columns, room))
+                Cells::I64(Fixed::new(columns, room))
             }
-            Form::U64 | Form::Bit(_) => Cells::U64(zeros(columns, room)),
-            Form::F32 => Cells::F32(zeros(columns, room)),
-            Form::F64 => Cells::F64(zeros(columns, room)),
-            Form::Decimal(d) if d.is_wide() => Cells::I256(zeros(columns, room)),
-            Form::Decimal(_) => Cells::I128(zeros(columns, room)),
+            Form::U64 | Form::Bit(_) => Cells::U64(Fixed::new(columns, room)),
+            Form::F32 => Cells::F32(Fixed::new(columns, room)),
+            Form::F64 => Cells::F64(Fixed::new(columns, room)),
+            Form::Decimal(d) if d.is_wide() => Cells::I256(Fixed::new(columns, room)),
+            Form::Decimal(_) => Cells::I128(Fixed::new(columns, room)),
             Form::Enum(..) | Form::Set(..) | Form::Text(..) | Form::Padded(..) | Form::Json(_) => {
                 let var = |c| {
                     let mut ends = Vec::with_capacity(room + 1);
@@ -106,20 +106,16 @@ impl Cells {
         }
     }
 
-    /// Makes room for so many rows.
-    pub(super) fn grow(&mut self, room: usize) {
-        fn all<T: Clone + Default>(columns: &mut [Vec<T>], room: usize) {
-            columns.iter_mut().for_each(|c| c.resize(room, T::default()));
-        }
+    /// Takes the first staged rows to their columns.
+    pub(super) fn settle(&mut self, rows: usize) {
         match self {
-            Cells::I32(c) => all(c, room),
-            Cells::I64(c) => all(c, room),
-            Cells::U64(c) => all(c, room),
-            Cells::F32(c) => all(c, room),
-            Cells::F64(c) => all(c, room),
-            Cells::I128(c) => all(c, room),
-            Cells::I256(c) => all(c, room),
-            // offsets and data grow by themselves
+            Cells::I32(c) => c.settle(rows),
+            Cells::I64(c) => c.settle(rows),
+            Cells::U64(c) => c.settle(rows),
+            Cells::F32(c) => c.settle(rows),
+            Cells::F64(c) => c.settle(rows),
+            Cells::I128(c) => c.settle(rows),
+            Cells::I256(c) => c.settle(rows),
             Cells::Var(_) => {}
         }
     }
@@ -165,11 +161,8 @@ impl Cells {
                 _ => fixed(cells, first, image, time::time::<6>),
             },
             Cells::U64(cells) => match form {
-                Form::Bit(n) => each(cells, first, image, |cell, row, bytes| {
-                    let (value, rest) = bytes.split_at_checked(*n).ok_or(Garbled)?;
-                    cell[row] = value.iter().fold(0, |all, &b| all << 8 | u64::from(b));
-                    *bytes = rest;
-                    Ok(())
+                Form::Bit(n) => sized(cells, first, image, *n, |value, _| {
+                    Ok(value.iter().fold(0, |all, &b| all << 8 | u64::from(b)))
                 }),
                 _ => fixed(cells, first, image, u64::from_le_bytes),
             },
@@ -179,98 +172,37 @@ impl Cells {
                 let Form::Decimal(decimal) = form else { return Err(Garbled) };
                 let n = usize::from(decimal.bytes);
                 let small = decimal.is_small();
-                each(cells, first, image, |cell, row, bytes| {
-                    let (value, rest) = bytes.split_at_checked(n).ok_or(Garbled)?;
-                    cell[row] = match bytes.first_chunk::<8>() {
-                        Some(word) if small => {
-                            i128::from(decimal.small(u64::from_be_bytes(*word) >> (64 - 8 * n)))
-                        }
-                        _ => decimal.i128(value)?,
-                    };
-                    *bytes = rest;
-                    Ok(())
+                sized(cells, first, image, n, |value, behind| match behind.first_chunk::<8>() {
+                    Some(word) if small => {
+                        Ok(i128::from(decimal.small(u64::from_be_bytes(*word) >> (64 - 8 * n))))
+                    }
+                    _ => decimal.i128(value),
                 })
             }
             Cells::I256(cells) => {
                 let Form::Decimal(decimal) = form else { return Err(Garbled) };
-                each(cells, first, image, |cell, row, bytes| {
-                    let (value, rest) = bytes.split_at_checked(usize::from(decimal.bytes)).ok_or(Garbled)?;
-                    cell[row] = decimal.i256(value)?;
-                    *bytes = rest;
-                    Ok(())
-                })
+                sized(cells, first, image, usize::from(decimal.bytes), |value, _| decimal.i256(value))
             }
             Cells::Var(vars) => read_vars(vars, form, first, image),
         }
     }
 }
 
-/// Reads values of `N` bytes each. NULL bits are looked at 32 at a time: without any, the values are one stretch of
-/// bytes; with some, each value is read and then kept or not, without a branch on the bit.
+/// Reads values of no fixed width; a NULL appends nothing.
 #[inline(always)]
-fn fixed<const N: usize, T: Copy + Default>(
-    cells: &mut [Vec<T>],
-    first: usize,
-    image: &mut Image<'_, '_>,
-    value: impl Fn([u8; N]) -> T,
-) -> Result<(), Garbled> {
-    let row = image.row;
-    let mut at = first;
-    for cells in cells.chunks_mut(32) {
-        let mut nulls = image.nulls.window(at, cells.len());
-        at += cells.len();
-        match image.bytes.split_at_checked(N * cells.len()) {
-            Some((bytes, rest)) if nulls == 0 => {
-                for (cell, bytes) in cells.iter_mut().zip(bytes.as_chunks::<N>().0) {
-                    cell[row] = value(*bytes);
-                }
-                *image.bytes = rest;
-            }
-            Some((bytes, _)) => {
-                let mut from = 0;
-                for cell in cells {
-                    let null = nulls & 1 == 1;
-                    nulls >>= 1;
-                    let bytes = bytes.get(from..).and_then(|b| b.first_chunk::<N>()).unwrap_or(&[0; N]);
-                    cell[row] = if null { T::default() } else { value(*bytes) };
-                    from += N * usize::from(!null);
-                }
-                *image.bytes = image.bytes.get(from..).ok_or(Garbled)?;
-            }
-            // the image is shorter than the lane at its longest
-            None => {
-                for cell in cells {
-                    let null = nulls & 1 == 1;
-                    nulls >>= 1;
-                    cell[row] = if null {
-                        T::default()
-                    } else {
-                        let (bytes, rest) = image.bytes.split_first_chunk::<N>().ok_or(Garbled)?;
-                        *image.bytes = rest;
-                        value(*bytes)
-                    };
-                }
-            }
-        }
-    }
-    Ok(())
-}
-
-/// Reads values one by one; a NULL leaves its cell as it is (zero).
-#[inline(always)]
-fn each<'a, C>(
-    cells: &mut [C],
+fn each<'a>(
+    vars: &mut [Var],
     first: usize,
     image: &mut Image<'a, '_>,
-    mut read: impl FnMut(&mut C, usize, &mut &'a [u8]) -> Result<(), Garbled>,
+    mut read: impl FnMut(&mut Var, &mut &'a [u8]) -> Result<(), Garbled>,
 ) -> Result<(), Garbled> {
     let mut at = first;
-    for cells in cells.chunks_mut(32) {
-        let mut nulls = image.nulls.window(at, cells.len());
-        at += cells.len();
-        for cell in cells {
+    for vars in vars.chunks_mut(32) {
+        let mut nulls = image.nulls.window(at, vars.len());
+        at += vars.len();
+        for var in vars {
             if nulls & 1 == 0 {
-                read(cell, image.row, image.bytes)?;
+                read(var, image.bytes)?;
             }
             nulls >>= 1;
         }
@@ -278,36 +210,36 @@ fn each<'a, C>(
     Ok(())
 }
 
-#[inline(always)]
+#[inline(never)]
 fn read_vars(vars: &mut [Var], form: &Form, first: usize, image: &mut Image<'_, '_>) -> Result<(), Garbled> {
     let row = image.row;
     match form {
-        Form::Text(1, Charset::Utf8 | Charset::Binary) => each(vars, first, image, |var, _, bytes| {
+        Form::Text(1, Charset::Utf8 | Charset::Binary) => each(vars, first, image, |var, bytes| {
             let (&[n], rest) = bytes.split_first_chunk().ok_or(Garbled)?;
             *bytes = rest;
             copy(bytes, usize::from(n), &mut var.data)
         })?,
-        Form::Text(2, Charset::Utf8 | Charset::Binary) => each(vars, first, image, |var, _, bytes| {
+        Form::Text(2, Charset::Utf8 | Charset::Binary) => each(vars, first, image, |var, bytes| {
             let (n, rest) = bytes.split_first_chunk().ok_or(Garbled)?;
             *bytes = rest;
             copy(bytes, usize::from(u16::from_le_bytes(*n)), &mut var.data)
         })?,
-        Form::Text(length, charset) => each(vars, first, image, |var, _, bytes| {
+        Form::Text(length, charset) => each(vars, first, image, |var, bytes| {
             let value = counted(bytes, *length)?;
             var.wrong |= charset.append(value, &mut var.data);
             Ok(())
         })?,
-        Form::Padded(length, full) => each(vars, first, image, |var, _, bytes| {
+        Form::Padded(length, full) => each(vars, first, image, |var, bytes| {
             let value = counted(bytes, *length)?;
             var.data.extend_from_slice(value);
             var.data.resize(var.data.len() + full.checked_sub(value.len()).ok_or(Garbled)?, 0);
             Ok(())
         })?,
-        Form::Json(length) => each(vars, first, image, |var, _, bytes| {
+        Form::Json(length) => each(vars, first, image, |var, bytes| {
             let value = counted(bytes, *length)?;
             json::to_text(value, &mut var.data)
         })?,
-        Form::Enum(size, members) => each(vars, first, image, |var, _, bytes| {
+        Form::Enum(size, members) => each(vars, first, image, |var, bytes| {
             let index = number(bytes, *size)?;
             // 0 is what MySQL stores for a value that is no member: the empty text
             if let Some(at) = index.checked_sub(1) {
@@ -316,7 +248,7 @@ fn read_vars(vars: &mut [Var], form: &Form, first: usize, image: &mut Image<'_, 
             }
             Ok(())
         })?,
-        Form::Set(size, members) => each(vars, first, image, |var, _, bytes| {
+        Form::Set(size, members) => each(vars, first, image, |var, bytes| {
             let mut set = number(bytes, *size)?;
             let mut any = false;
             while set != 0 {

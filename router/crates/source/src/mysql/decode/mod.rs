@@ -7,6 +7,7 @@ mod bits;
 mod charset;
 mod decimal;
 mod filling;
+mod fixed;
 mod json;
 mod lane;
 mod native;
