@@ -4,6 +4,8 @@
 use std::io::Cursor;
 use std::sync::Arc;
 
+use arrow_array::cast::AsArray as _;
+use arrow_array::types::Int32Type;
 use forebay_model::Kind;
 use mysql_common::Value;
 use mysql_common::binlog::consts::BinlogVersion;
@@ -185,6 +187,24 @@ fn absent_columns_are_neither_a_value_nor_null() {
     assert_eq!(text::row(&batch, 0), "5,absent,NULL,absent,absent,absent,absent,absent,absent,7");
     assert_eq!(text::row(&batch, 1), "NULL,absent,6,absent,absent,absent,absent,absent,absent,NULL");
     assert!(batch.absent[0].is_none() && batch.absent[1].is_some());
+}
+
+#[test]
+fn a_null_cell_holds_nothing_of_its_neighbours() {
+    for count in [1, 7, 8, 14, 33] {
+        let columns: Vec<Made> = vec![made(types::LONG, &[], signed); count];
+        let values: Vec<Vec<Option<u64>>> = (0..40)
+            .map(|row| (0..count).map(|c| ((row + c) % 3 > 0).then_some(u64::MAX)).collect())
+            .collect();
+        let (body, _) = rows(&columns, &values);
+        let batch = decode(&table_map(&columns), &body).unwrap();
+        for (c, column) in batch.columns.iter().enumerate() {
+            let cells = column.as_primitive::<Int32Type>();
+            for (row, value) in cells.values().iter().enumerate() {
+                assert_eq!(*value == 0, values[row][c].is_none(), "row {row} column {c}");
+            }
+        }
+    }
 }
 
 #[test]
