@@ -44,7 +44,10 @@ pub async fn start(settings: Settings) -> anyhow::Result<Server> {
             let text = text.with_context(|| format!("cannot read the token file {}", path.display()))?;
             let token = text.trim().to_owned();
             if token.len() < 16 {
-                bail!("the token in {} has fewer than 16 characters; make one: openssl rand -hex 32", path.display());
+                bail!(
+                    "the token in {} has fewer than 16 characters; make one: openssl rand -hex 32",
+                    path.display()
+                );
             }
             Some(token)
         }

@@ -68,7 +68,8 @@ fn embed_plugins(wanted: &mut Value, folder: &Path) -> anyhow::Result<()> {
     for (name, plugin) in plugins {
         let Some(file) = plugin.get("file").and_then(Value::as_str) else { continue };
         let path = folder.join(file);
-        let bytes = std::fs::read(&path).with_context(|| format!("plugins.{name}.file: cannot read {}", path.display()))?;
+        let bytes = std::fs::read(&path)
+            .with_context(|| format!("plugins.{name}.file: cannot read {}", path.display()))?;
         let wasm = base64::engine::general_purpose::STANDARD.encode(bytes);
         if let Some(plugin) = plugin.as_object_mut() {
             plugin.remove("file");

@@ -51,7 +51,9 @@ impl Client {
         let status = response.status();
         let text = response.text().await?;
         let Ok(problem) = serde_json::from_str::<Value>(&text) else {
-            return Err(anyhow::anyhow!("{} answered {status}, which is no answer of Forebay's", self.url).into());
+            return Err(
+                anyhow::anyhow!("{} answered {status}, which is no answer of Forebay's", self.url).into()
+            );
         };
         let problems = problem["problems"].as_array().cloned().unwrap_or_default();
         tell_problem(&problem);

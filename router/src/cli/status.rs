@@ -31,7 +31,8 @@ pub(super) fn table(status: &Value) -> String {
         other => other.to_string(),
     };
     let rows = |list: &Value, fields: &[&str]| -> Vec<Vec<String>> {
-        let pick = |row: &Value| fields.iter().map(|f| text(row.pointer(f).unwrap_or(&Value::Null))).collect();
+        let pick =
+            |row: &Value| fields.iter().map(|f| text(row.pointer(f).unwrap_or(&Value::Null))).collect();
         list.as_array().into_iter().flatten().map(pick).collect()
     };
     let mut out = String::new();
@@ -39,7 +40,16 @@ pub(super) fn table(status: &Value) -> String {
         &["SOURCE", "STATE", "FIRST", "HEAD", "LOG BYTES", "LAG MS", "FILE", "POS"],
         rows(
             &status["sources"],
-            &["/name", "/state", "/first", "/head", "/log_bytes", "/lag_ms", "/position/file", "/position/pos"],
+            &[
+                "/name",
+                "/state",
+                "/first",
+                "/head",
+                "/log_bytes",
+                "/lag_ms",
+                "/position/file",
+                "/position/pos",
+            ],
         ),
     );
     out.push('\n');

@@ -10,7 +10,9 @@ use serde_json::Value;
 
 use super::assemble;
 use super::{Engine, codes};
-use crate::definition::{Action, Existing, Mode, Plan, Problem, RouteDef, SourceDef, Wanted, check, check_delete};
+use crate::definition::{
+    Action, Existing, Mode, Plan, Problem, RouteDef, SourceDef, Wanted, check, check_delete,
+};
 
 /// Why definitions were not taken.
 #[derive(Debug)]
@@ -60,7 +62,12 @@ impl Engine {
     ///
     /// # Errors
     /// If it does not exist, something refers to it, or its revision is another.
-    pub async fn delete(&self, kind: DocKind, name: &str, if_revision: Option<u64>) -> Result<(), ApplyError> {
+    pub async fn delete(
+        &self,
+        kind: DocKind,
+        name: &str,
+        if_revision: Option<u64>,
+    ) -> Result<(), ApplyError> {
         let existing = Existing::read(self.store())?;
         if existing.document(kind, name).is_none() {
             return Err(Fault::new(codes::UNKNOWN, format!("{kind}/{name} does not exist")).into());
@@ -79,7 +86,12 @@ impl Engine {
 
     /// What only the world can tell: components that do not load, tables that are not there, configurations that a plugin
     /// refuses. A server that does not answer now is no problem of the definitions: the source will say so.
-    async fn check_world(&self, existing: &Existing, wanted: &Wanted, plan: &Plan) -> Result<Vec<Problem>, Fault> {
+    async fn check_world(
+        &self,
+        existing: &Existing,
+        wanted: &Wanted,
+        plan: &Plan,
+    ) -> Result<Vec<Problem>, Fault> {
         let changed = |kind: DocKind, name: &str| {
             let changes = |action| matches!(action, Action::Create | Action::Update);
             plan.steps.iter().any(|s| s.kind == kind && s.name == name && changes(s.action))
@@ -115,7 +127,10 @@ impl Engine {
             }
             if !seen.contains_key(&route.source) {
                 let wanted_source = wanted.definitions.sources.get(&route.source).cloned();
-                let stored = || serde_json::from_value(existing.document(DocKind::Sources, &route.source)?.value.clone()).ok();
+                let stored = || {
+                    serde_json::from_value(existing.document(DocKind::Sources, &route.source)?.value.clone())
+                        .ok()
+                };
                 let tables = match wanted_source.or_else(stored) {
                     // its own problems are not this route's
                     Some(source) => look(&route.source, &source, &mut Vec::new()).await,
@@ -159,7 +174,10 @@ impl Engine {
                     Err(fault) => {
                         // a wrong configuration is wrong for every table: once is enough
                         if told.insert(fault.message()) {
-                            problems.push(Problem::of_fault(format!("routes.{name}.transforms[{i}].config"), &fault));
+                            problems.push(Problem::of_fault(
+                                format!("routes.{name}.transforms[{i}].config"),
+                                &fault,
+                            ));
                         }
                         break;
                     }
@@ -200,7 +218,8 @@ fn missing(path: &str, patterns: &[TablePattern], tables: &[Arc<TableSchema>], p
                 format!("{path}.tables[{i}]"),
                 format!("the server has no table {pattern}, or the source's user may not see it"),
             );
-            problems.push(problem.suggest("check the spelling (names are compared exactly) and GRANT SELECT"));
+            problems
+                .push(problem.suggest("check the spelling (names are compared exactly) and GRANT SELECT"));
         }
     }
 }

@@ -65,11 +65,8 @@ fn retention(def: &RetainDef) -> Retention {
 /// Opens a source's changelog, making it if there is none.
 pub(super) async fn open_log(data_dir: &Path, name: &str, def: &SourceDef) -> Result<Log, Fault> {
     let dir = data_dir.join("sources").join(name);
-    let options = Options {
-        quota_bytes: def.disk_limit_bytes,
-        retain: retention(&def.retain),
-        ..Options::default()
-    };
+    let options =
+        Options { quota_bytes: def.disk_limit_bytes, retain: retention(&def.retain), ..Options::default() };
     let opened = tokio::task::spawn_blocking(move || {
         std::fs::create_dir_all(&dir).map_err(|error| {
             Fault::new(codes::DATA_DIR, format!("cannot create {}", dir.display()))
@@ -124,7 +121,11 @@ async fn open_step(parts: &Parts, transform: &TransformDef) -> Result<Step, Faul
 }
 
 /// One transform as it would be once `wanted` is stored.
-pub(super) async fn open_step_of(parts: &Parts, transform: &TransformDef, wanted: &Wanted) -> Result<Step, Fault> {
+pub(super) async fn open_step_of(
+    parts: &Parts,
+    transform: &TransformDef,
+    wanted: &Wanted,
+) -> Result<Step, Fault> {
     match wanted.definitions.plugins.get(&transform.plugin).and_then(|p| p.sha256.clone()) {
         Some(sha256) => {
             let along = wanted.components.get(&sha256).cloned();
@@ -135,7 +136,12 @@ pub(super) async fn open_step_of(parts: &Parts, transform: &TransformDef, wanted
     }
 }
 
-async fn step(parts: &Parts, transform: &TransformDef, sha256: &str, bytes: Option<Vec<u8>>) -> Result<Step, Fault> {
+async fn step(
+    parts: &Parts,
+    transform: &TransformDef,
+    sha256: &str,
+    bytes: Option<Vec<u8>>,
+) -> Result<Step, Fault> {
     let bytes = bytes.ok_or_else(|| {
         Fault::new(codes::UNKNOWN, format!("plugin {} ({sha256}) is not in the store", transform.plugin))
             .fix("upload it again: PUT /v1/plugins/{name}")
@@ -156,7 +162,8 @@ async fn step(parts: &Parts, transform: &TransformDef, sha256: &str, bytes: Opti
 
 fn plugin_sha256(store: &Store, name: &str) -> Result<String, Fault> {
     let unknown = || {
-        Fault::new(codes::UNKNOWN, format!("there is no plugin {name}")).fix("upload it: PUT /v1/plugins/{name}")
+        Fault::new(codes::UNKNOWN, format!("there is no plugin {name}"))
+            .fix("upload it: PUT /v1/plugins/{name}")
     };
     let document = store.get(DocKind::Plugins, name)?.ok_or_else(unknown)?;
     let sha256 = document.value.get("sha256").and_then(Value::as_str);

@@ -30,7 +30,9 @@ struct Inner {
 impl Checkpoints {
     pub(super) fn open(store: Store) -> Result<Self, Fault> {
         let routes = store.checkpoints()?.into_iter().map(|(name, at)| (name, (at, false))).collect();
-        Ok(Checkpoints { inner: Arc::new(Inner { store, routes: Mutex::new(routes), changed: Notify::new() }) })
+        Ok(Checkpoints {
+            inner: Arc::new(Inner { store, routes: Mutex::new(routes), changed: Notify::new() }),
+        })
     }
 
     pub(super) fn get(&self, route: &str) -> Option<Checkpoint> {

@@ -34,7 +34,8 @@ impl Engine {
         let sources = running.sources.iter().map(|(name, source)| source_status(name, source)).collect();
         let mut routes = Vec::with_capacity(running.routes.len());
         for (name, route) in &running.routes {
-            let head = running.sources.get(&route.def.source).and_then(|s| s.log.as_ref()).map_or(0, |l| l.head());
+            let head =
+                running.sources.get(&route.def.source).and_then(|s| s.log.as_ref()).map_or(0, |l| l.head());
             routes.push(self.route_status(name, route, head));
         }
         Status { version: env!("CARGO_PKG_VERSION").to_owned(), sources, routes }
@@ -72,7 +73,9 @@ impl Engine {
             let (first, head) = (log.first(), log.head());
             if !(first..=head).contains(&chosen) {
                 let what = format!("offset {chosen} is not in the changelog, which holds {first} to {head}");
-                return Err(Fault::new(codes::BAD_OFFSET, what).fix("choose one that is, or earliest or head"));
+                return Err(
+                    Fault::new(codes::BAD_OFFSET, what).fix("choose one that is, or earliest or head")
+                );
             }
             Ok(Checkpoint { paused: at.paused, ..route::begin(chosen, at.epoch + 1) })
         })
@@ -146,7 +149,8 @@ fn no_route(name: &str) -> Fault {
 }
 
 fn no_log(source: &str) -> Fault {
-    Fault::new(codes::NO_LOG, format!("the changelog of source {source} is not open")).fix("see the source's own fault")
+    Fault::new(codes::NO_LOG, format!("the changelog of source {source} is not open"))
+        .fix("see the source's own fault")
 }
 
 fn source_status(name: &str, source: &RunningSource) -> SourceStatus {

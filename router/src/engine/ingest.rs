@@ -115,7 +115,8 @@ impl Ingest {
                     r.state = SourceState::Running;
                     r.fault = None;
                     r.bytes_read = bytes_before + stats.bytes;
-                    r.lag_ms = (stats.last_event_us > 0).then(|| now_us().saturating_sub(stats.last_event_us) / 1000);
+                    r.lag_ms = (stats.last_event_us > 0)
+                        .then(|| now_us().saturating_sub(stats.last_event_us) / 1000);
                     r.server_version = Some(stats.server_version.clone());
                     r.tls = stats.tls;
                 });

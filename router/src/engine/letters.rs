@@ -4,8 +4,8 @@ use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use forebay_model::{Block, Class, Code, Fault, Offset};
-use forebay_sink::formats::debezium::{DebeziumConfig, Renderer};
 use forebay_sink::formats::Text;
+use forebay_sink::formats::debezium::{DebeziumConfig, Renderer};
 use forebay_store::{LetterId, NewDeadLetter, Stage, Store};
 
 use super::status::now_us;

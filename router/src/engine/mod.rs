@@ -32,10 +32,10 @@ use tokio_util::task::TaskTracker;
 
 pub use apply::ApplyError;
 pub use control::OffsetTarget;
-pub use tail::Tail;
 pub use status::{
     CountsView, FaultView, PositionView, RouteState, RouteStatus, SourceState, SourceStatus, Status,
 };
+pub use tail::Tail;
 
 use assemble::Parts;
 use supervise::{RunningRoute, RunningSource};

@@ -4,7 +4,7 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
-use forebay_changelog::{Log, Reader};
+use forebay_changelog::{Log, Reader, Want};
 use forebay_model::{Batch, Block, Class, Fault, Offset, keep_images, split_key_changes};
 use forebay_sink::{Appetite, Delivery, Mark, Sink};
 use forebay_store::{Checkpoint, Counts, Stage};
@@ -85,8 +85,12 @@ impl Route {
         if let Some(mark) = held
             && mark.offset < at.offset
         {
-            tracing::warn!(route = self.name, checkpoint = at.offset, destination = mark.offset,
-                "the destination has less than the checkpoint says; delivering from the destination's mark");
+            tracing::warn!(
+                route = self.name,
+                checkpoint = at.offset,
+                destination = mark.offset,
+                "the destination has less than the checkpoint says; delivering from the destination's mark"
+            );
             at.offset = mark.offset;
         }
         let mut reader = self.log.reader(at.offset)?.wanting(self.wanted());
@@ -131,7 +135,7 @@ impl Route {
         }
     }
 
-    fn wanted(&self) -> Arc<dyn Fn(&str, &str) -> bool + Send + Sync> {
+    fn wanted(&self) -> Want {
         let selection = self.selection.clone();
         Arc::new(move |database, table| selection.wants(database, table))
     }
@@ -172,7 +176,14 @@ impl Route {
         let letter = |event: u32, code: &str, reason: String| {
             let offset = block.first + Offset::from(event);
             let event = letters::render(&source, block, offset);
-            Letter { offset, table: table.clone(), stage: Stage::Transform, code: code.to_owned(), reason, event }
+            Letter {
+                offset,
+                table: table.clone(),
+                stage: Stage::Transform,
+                code: code.to_owned(),
+                reason,
+                event,
+            }
         };
         let mut work = vec![batch];
         while let Some(batch) = work.pop() {

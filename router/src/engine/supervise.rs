@@ -1,6 +1,7 @@
 //! Starts, stops and restarts sources and routes until what runs is what is defined.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::panic::AssertUnwindSafe;
 
 use forebay_changelog::Log;
@@ -85,9 +86,11 @@ impl Engine {
             .filter(|(name, route)| {
                 routes.get(*name).is_none_or(|def| *def != route.def)
                     || reopened.contains(&route.def.source)
-                    || route.def.transforms.iter().any(|t| {
-                        route.plugins.get(&t.plugin) != plugins.get(&t.plugin)
-                    })
+                    || route
+                        .def
+                        .transforms
+                        .iter()
+                        .any(|t| route.plugins.get(&t.plugin) != plugins.get(&t.plugin))
             })
             .map(|(name, _)| name.clone())
             .collect();
@@ -111,9 +114,9 @@ impl Engine {
             }
         }
         for (name, def) in sources {
-            if !running.sources.contains_key(&name) {
-                let source = self.start_source(&name, def).await;
-                running.sources.insert(name, source);
+            if let Entry::Vacant(place) = running.sources.entry(name) {
+                let source = self.start_source(place.key(), def).await;
+                place.insert(source);
             }
         }
         for (name, def) in routes {
@@ -127,7 +130,10 @@ impl Engine {
     }
 
     /// All documents of a kind, by name.
-    pub(super) fn defined<T: serde::de::DeserializeOwned>(&self, kind: DocKind) -> Result<BTreeMap<String, T>, Fault> {
+    pub(super) fn defined<T: serde::de::DeserializeOwned>(
+        &self,
+        kind: DocKind,
+    ) -> Result<BTreeMap<String, T>, Fault> {
         let documents = self.inner.parts.store.list(kind)?;
         let read = documents.into_iter().map(|d| {
             let value = serde_json::from_value(d.value).map_err(|error| {
@@ -183,7 +189,8 @@ impl Engine {
     ) -> Result<RunningRoute, Fault> {
         let parts = &self.inner.parts;
         let progress = Progress::new();
-        let used = def.transforms.iter().filter_map(|t| Some((t.plugin.clone(), plugins.get(&t.plugin)?.clone())));
+        let used =
+            def.transforms.iter().filter_map(|t| Some((t.plugin.clone(), plugins.get(&t.plugin)?.clone())));
         let mut route = RunningRoute {
             plugins: used.collect(),
             def,
@@ -192,8 +199,11 @@ impl Engine {
             task: None,
         };
         let Some(log) = log else {
-            let fault = Fault::new(codes::NO_LOG, format!("the changelog of source {} is not open", route.def.source))
-                .fix("see the source's own fault");
+            let fault = Fault::new(
+                codes::NO_LOG,
+                format!("the changelog of source {} is not open", route.def.source),
+            )
+            .fix("see the source's own fault");
             progress.trouble(RouteState::Failed, &fault, 1, None);
             return Ok(route);
         };
@@ -257,7 +267,8 @@ async fn run_route(parts: Parts, log: Log, name: String, def: RouteDef, progress
 }
 
 fn panicked(who: &str) -> Fault {
-    Fault::new(codes::PANIC, format!("{who} met a defect of Forebay")).fix("see the log, report it, then resume")
+    Fault::new(codes::PANIC, format!("{who} met a defect of Forebay"))
+        .fix("see the log, report it, then resume")
 }
 
 fn fail(reading: &watch::Sender<Reading>, fault: &Fault) {

@@ -3,8 +3,8 @@
 use forebay_changelog::Reader;
 use forebay_model::{Block, Fault, Offset, TablePattern};
 
-use super::select::Selection;
 use super::Engine;
+use super::select::Selection;
 
 /// Blocks of a source from an offset on, with the wanted tables only.
 pub struct Tail {
@@ -18,7 +18,12 @@ impl Engine {
     ///
     /// # Errors
     /// If there is no such source, or the changelog does not hold the offset.
-    pub async fn tail(&self, source: &str, tables: Vec<TablePattern>, from: Option<Offset>) -> Result<Tail, Fault> {
+    pub async fn tail(
+        &self,
+        source: &str,
+        tables: Vec<TablePattern>,
+        from: Option<Offset>,
+    ) -> Result<Tail, Fault> {
         let log = self.log_of_source(source).await?;
         let offset = from.unwrap_or_else(|| log.head());
         let selection = Selection::new(tables);

@@ -82,8 +82,7 @@ async fn definitions_and_offsets_survive_a_restart() {
     let mut rig = Rig::new().await;
     let (file, path) = rig.file("changes");
     let mut writer = Writer::new(&rig.database, 11).await.unwrap();
-    let definitions =
-        json!({ "sources": { "db": rig.source(json!({})) }, "routes": { "file": rig.route(file, json!([])) } });
+    let definitions = json!({ "sources": { "db": rig.source(json!({})) }, "routes": { "file": rig.route(file, json!([])) } });
     rig.apply(&definitions).await;
     writer.write(20).await.unwrap();
     rig.passed("file", writer.changes().len()).await;
@@ -103,7 +102,8 @@ async fn definitions_and_offsets_survive_a_restart() {
     assert_eq!(actions.count(), 0, "{answer}");
 
     // a replay from the beginning tells everything once more, in the same order
-    let answer = rig.forebay.api("PUT", "/v1/routes/file/offset", Some(&json!({ "to": "earliest" }))).await.unwrap();
+    let answer =
+        rig.forebay.api("PUT", "/v1/routes/file/offset", Some(&json!({ "to": "earliest" }))).await.unwrap();
     assert_eq!(answer.status, 200, "{}", answer.text());
     eventually("the file has everything twice", LONG, || async {
         crate::rig::lines(&path).len() == 2 * writer.changes().len()

@@ -56,14 +56,16 @@ async fn what_only_the_world_can_tell_is_told_too() {
         (json!({ "columns": { "email": { "kep_first": 1 } } }), "transform.config"),
         (json!({ "columns": { "mail": { "null": true } } }), "transform.schema"),
     ] {
-        let wanted = definitions(json!({ "plugin": "mask", "config": config }), json!({ "mask": plugin("mask") }));
+        let wanted =
+            definitions(json!({ "plugin": "mask", "config": config }), json!({ "mask": plugin("mask") }));
         let told = problems(&rig, &wanted).await;
         assert_eq!(told, [("routes.r.transforms[0].config".to_owned(), word.to_owned())]);
     }
 
     // a web page where a component should be
     use base64::Engine as _;
-    let page = base64::engine::general_purpose::STANDARD.encode("<!DOCTYPE html><html><body>404</body></html>");
+    let page =
+        base64::engine::general_purpose::STANDARD.encode("<!DOCTYPE html><html><body>404</body></html>");
     let wanted = definitions(json!({ "plugin": "mask" }), json!({ "mask": { "wasm": page } }));
     let answer = rig.forebay.api("POST", "/v1/apply", Some(&wanted)).await.unwrap();
     assert_eq!(answer.status, 422);

@@ -27,7 +27,8 @@ async fn the_demo_shows_both_consumers() {
         .arg("--dir")
         .arg(folder.path().join("demo"));
     let run = tokio::task::spawn_blocking(move || command.output().unwrap());
-    let done = tokio::time::timeout(Duration::from_secs(120), run).await.expect("the demo ends by itself").unwrap();
+    let done =
+        tokio::time::timeout(Duration::from_secs(120), run).await.expect("the demo ends by itself").unwrap();
     let told = String::from_utf8_lossy(&done.stdout);
     assert!(done.status.success(), "{told}{}", String::from_utf8_lossy(&done.stderr));
     // the receiver's lines, masked

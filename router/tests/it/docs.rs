@@ -55,7 +55,10 @@ fn the_error_reference_names_every_code() {
         std::fs::write(&path, &text).unwrap();
     }
     let committed = std::fs::read_to_string(&path).unwrap_or_default();
-    assert!(committed == text, "docs/errors.md is out of date: UPDATE=1 cargo test -p forebay the_error_reference");
+    assert!(
+        committed == text,
+        "docs/errors.md is out of date: UPDATE=1 cargo test -p forebay the_error_reference"
+    );
 }
 
 /// Fenced blocks of the README: (what stands behind the fence, the text).
@@ -154,7 +157,8 @@ async fn the_readme_runs() {
     }
     assert!(ran >= 2 && background.len() == 1, "the README's commands are marked `sh run`");
     eventually("both customers arrive, masked", LONG, || async {
-        let bodies: String = receiver.received().iter().map(|(_, b)| String::from_utf8_lossy(b).into_owned()).collect();
+        let bodies: String =
+            receiver.received().iter().map(|(_, b)| String::from_utf8_lossy(b).into_owned()).collect();
         bodies.contains("@example.com") && !bodies.contains("alice@") && !bodies.contains("555-")
     })
     .await;

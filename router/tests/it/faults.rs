@@ -81,7 +81,11 @@ async fn a_full_changelog_waits_and_loses_nothing() {
     eventually("the changelog is full", LONG, || async {
         let status = rig.status().await;
         let source = &status["sources"][0];
-        if source["state"] == "full" && source["waits_for"].is_string() { Ok(()) } else { Err(status.to_string()) }
+        if source["state"] == "full" && source["waits_for"].is_string() {
+            Ok(())
+        } else {
+            Err(status.to_string())
+        }
     })
     .await;
     let stored = rig.status().await["sources"][0]["log_bytes"].as_u64().unwrap();
@@ -132,7 +136,10 @@ async fn the_server_restarts_in_the_middle_of_a_million_rows() {
     let server = Server::start(&[]).await.unwrap();
     let rig = Rig::on(&server, server.database("it").await.unwrap()).await;
     let (file, path) = rig.file("changes");
-    rig.database.exec("CREATE TABLE t (id INT PRIMARY KEY AUTO_INCREMENT, pad CHAR(60) NOT NULL)").await.unwrap();
+    rig.database
+        .exec("CREATE TABLE t (id INT PRIMARY KEY AUTO_INCREMENT, pad CHAR(60) NOT NULL)")
+        .await
+        .unwrap();
     rig.apply(&json!({
         "sources": { "db": rig.source(json!({})) },
         "routes": { "file": rig.route(file, json!([])) },
@@ -151,7 +158,11 @@ async fn the_server_restarts_in_the_middle_of_a_million_rows() {
         // pieces of the open transaction are stored before its end is read
         eventually("the transaction is being read", LONG, || async {
             let source = rig.status().await["sources"][0].clone();
-            if source["log_bytes"].as_u64().unwrap() > stored + 500_000 { Ok(()) } else { Err(source.to_string()) }
+            if source["log_bytes"].as_u64().unwrap() > stored + 500_000 {
+                Ok(())
+            } else {
+                Err(source.to_string())
+            }
         })
         .await;
         server.kill9().await.unwrap();

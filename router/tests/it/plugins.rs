@@ -41,7 +41,11 @@ async fn letters_and_the_rest_arrive(does: &str, code: &str, dead: &[u64]) {
     let rig = Rig::new().await;
     with(&rig, does, json!({ "memory_mib": 16, "batch_ms": 500 })).await;
     let bad = rig.passed("bad", 40).await;
-    assert_eq!(bad["counts"], json!({ "read": 40, "delivered": 40 - dead.len(), "filtered": 0, "dead": dead.len() }), "{bad}");
+    assert_eq!(
+        bad["counts"],
+        json!({ "read": 40, "delivered": 40 - dead.len(), "filtered": 0, "dead": dead.len() }),
+        "{bad}"
+    );
     let (_, path) = rig.file("bad");
     assert_eq!(ids(&records(&path)), (1..=40).filter(|i| !dead.contains(i)).collect::<Vec<_>>());
     let letters = rig.forebay.api("GET", "/v1/routes/bad/dead-letters", None).await.unwrap().text();
@@ -119,10 +123,8 @@ async fn a_row_that_leaves_a_filter_is_a_delete_downstream() {
         rig.database.exec(sql).await.unwrap();
     }
     let status = rig.passed("file", 8).await;
-    let told: Vec<Value> = records(&path)
-        .iter()
-        .map(|r| json!([r["op"], r["before"]["state"], r["after"]["state"]]))
-        .collect();
+    let told: Vec<Value> =
+        records(&path).iter().map(|r| json!([r["op"], r["before"]["state"], r["after"]["state"]])).collect();
     let want = json!([
         ["c", null, "NSW"],
         ["u", "NSW", "VIC"],

@@ -28,9 +28,16 @@ impl Rig {
     /// On a server that the test may stop.
     pub(crate) async fn on(server: &Server, database: Database) -> Self {
         let select = format!("SELECT ON {}.*", database.name());
-        let user = server.cdc_user(&["REPLICATION SLAVE ON *.*", "REPLICATION CLIENT ON *.*", &select]).await.unwrap();
+        let user = server
+            .cdc_user(&["REPLICATION SLAVE ON *.*", "REPLICATION CLIENT ON *.*", &select])
+            .await
+            .unwrap();
         let CdcUser { name, password } = user;
-        let env = [("DB_PASSWORD", password.as_str()), ("HOOK_SECRET", HOOK_SECRET), ("PII_KEY", "a key for tests")];
+        let env = [
+            ("DB_PASSWORD", password.as_str()),
+            ("HOOK_SECRET", HOOK_SECRET),
+            ("PII_KEY", "a key for tests"),
+        ];
         let env = env.map(|(k, v)| (k.to_owned(), v.to_owned())).to_vec();
         let binary = env!("CARGO_BIN_EXE_forebay");
         let forebay = Forebay::start(binary, Options { env, ..Options::default() }).await.unwrap();
@@ -88,14 +95,19 @@ impl Rig {
     pub(crate) async fn route_status(&self, name: &str) -> Value {
         let status = self.status().await;
         let routes = status["routes"].as_array().unwrap();
-        routes.iter().find(|r| r["name"] == name).unwrap_or_else(|| panic!("no route {name}: {status}")).clone()
+        routes
+            .iter()
+            .find(|r| r["name"] == name)
+            .unwrap_or_else(|| panic!("no route {name}: {status}"))
+            .clone()
     }
 
     /// Waits until the route has passed everything that the source has read, and that is at least `events`.
     pub(crate) async fn passed(&self, route: &str, events: usize) -> Value {
         eventually(&format!("{route} has passed {events} events"), LONG, || async {
             let status = self.route_status(route).await;
-            let through = status["counts"]["read"].as_u64() >= Some(events as u64) && status["lag_events"] == 0;
+            let through =
+                status["counts"]["read"].as_u64() >= Some(events as u64) && status["lag_events"] == 0;
             if through { Ok(status) } else { Err(status.to_string()) }
         })
         .await
@@ -132,7 +144,10 @@ pub(crate) fn guest(name: &str) -> Vec<u8> {
 
 /// The records of a file sink, oldest first.
 pub(crate) fn records(path: &Path) -> Vec<Value> {
-    lines(path).iter().map(|line| serde_json::from_str(line).unwrap_or_else(|e| panic!("{e}: {line}"))).collect()
+    lines(path)
+        .iter()
+        .map(|line| serde_json::from_str(line).unwrap_or_else(|e| panic!("{e}: {line}")))
+        .collect()
 }
 
 pub(crate) fn lines(path: &Path) -> Vec<String> {
@@ -146,8 +161,13 @@ pub(crate) fn lines(path: &Path) -> Vec<String> {
     // closed files carry their first offset, which sorts before the current file's name
     files.sort();
     let text = files.iter().map(|f| std::fs::read_to_string(f).unwrap());
-    text.flat_map(|t| t.split_inclusive('\n').filter(|l| l.ends_with('\n')).map(|l| l.trim_end().to_owned()).collect::<Vec<_>>())
-        .collect()
+    text.flat_map(|t| {
+        t.split_inclusive('\n')
+            .filter(|l| l.ends_with('\n'))
+            .map(|l| l.trim_end().to_owned())
+            .collect::<Vec<_>>()
+    })
+    .collect()
 }
 
 /// The versions of each key of `accounts`, in the order in which these events tell them.

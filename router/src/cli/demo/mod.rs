@@ -116,7 +116,8 @@ impl Demo {
         let server = server::start(server::Settings { listen, data_dir, token_file: None }).await?;
         let definitions = self.definitions(hook, &secret)?;
         let client = reqwest::Client::builder().no_proxy().build()?;
-        let answer = client.post(format!("http://{}/v1/apply", server.address)).json(&definitions).send().await?;
+        let answer =
+            client.post(format!("http://{}/v1/apply", server.address)).json(&definitions).send().await?;
         if !answer.status().is_success() {
             bail!("the demo's definitions were refused: {}", answer.text().await?);
         }
@@ -125,7 +126,8 @@ impl Demo {
 
     fn definitions(&self, hook: SocketAddr, secret: &Path) -> anyhow::Result<Value> {
         let config = doctor::config(&self.mysql, &[])?;
-        let wasm = std::fs::read(&self.plugin).with_context(|| format!("cannot read {}", self.plugin.display()))?;
+        let wasm =
+            std::fs::read(&self.plugin).with_context(|| format!("cannot read {}", self.plugin.display()))?;
         let mask = json!({
             "missing": "ignore",
             "columns": {
@@ -240,7 +242,13 @@ async fn show(server: &server::Server) -> Result<(), Failure> {
         let status = server.engine.status().await;
         let line = status.routes.iter().map(|r| {
             let state = serde_json::to_value(r.state).unwrap_or_default();
-            format!("{} {} delivered, {} behind, {}", r.name, r.counts.delivered, r.lag_events, state.as_str().unwrap_or(""))
+            format!(
+                "{} {} delivered, {} behind, {}",
+                r.name,
+                r.counts.delivered,
+                r.lag_events,
+                state.as_str().unwrap_or("")
+            )
         });
         say(&line.collect::<Vec<_>>().join("   |   "))?;
     }

@@ -38,7 +38,9 @@ fn statements(day: u64) -> Vec<String> {
              UPDATE retail_db.products SET stock_quantity = stock_quantity - 1 WHERE product_id = 2; COMMIT"
         ),
         format!("INSERT INTO testdb.users (name, email) VALUES ('David', 'david{day}@example.com')"),
-        format!("UPDATE testdb.users SET email = 'd{day}@example.org' WHERE email = 'david{day}@example.com'"),
+        format!(
+            "UPDATE testdb.users SET email = 'd{day}@example.org' WHERE email = 'david{day}@example.com'"
+        ),
         format!(
             "INSERT INTO export.member_scans (member_id, location_id, weight, height, bmi, sex, enabled, created_at) \
              VALUES ({day}, 7, {}, 181, 24, 1, 1, NOW(3))",
