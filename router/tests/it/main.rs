@@ -1,4 +1,5 @@
 //! The street as a whole: the real binary between a real MySQL and real destinations.
+#![allow(clippy::unwrap_used, reason = "a test's helpers are tests too, and a panic is how they fail")]
 
 mod crash;
 mod definitions;

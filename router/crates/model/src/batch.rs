@@ -143,7 +143,9 @@ impl Batch {
 
     /// How many bytes the cells, kinds and runs are, whatever memory they share; for bounds, not for accounts.
     pub fn bytes(&self) -> usize {
-        self.columns.iter().map(cell_bytes).sum::<usize>() + self.runs.len() * size_of::<Run>() + self.kinds.len()
+        self.columns.iter().map(cell_bytes).sum::<usize>()
+            + self.runs.len() * size_of::<Run>()
+            + self.kinds.len()
     }
 
     /// Panics unless the parts fit together. For tests and `debug_assert!`.
