@@ -67,7 +67,11 @@ pub(crate) async fn resolve(conn: &mut Conn, config: &Config, start: Start) -> R
             Ok(Position { gtids: set(status.first("Executed_Gtid_Set"))?, file: file.to_owned(), pos })
         }
         Start::At(position) => {
-            let executed = set(rows.first("e"))?;
+            let mut executed = set(rows.first("e"))?;
+            if !position.gtids.is_subset(&executed) {
+                // a transaction is sent to readers a moment before the server counts it as executed
+                executed = catch_up(conn, &position).await?;
+            }
             if !position.gtids.is_subset(&executed) {
                 let what = format!(
                     "{} has executed {executed} and lacks some of {}, which was read already",
@@ -87,6 +91,16 @@ pub(crate) async fn resolve(conn: &mut Conn, config: &Config, start: Start) -> R
             Ok(position)
         }
     }
+}
+
+/// Waits a little for the server to have executed what was read from it; answers what it has executed then.
+async fn catch_up(conn: &mut Conn, position: &Position) -> Result<GtidSet, Fault> {
+    let failed = |e| faults::wire(e, "cannot read the server's GTIDs");
+    conn.query(&format!("SELECT WAIT_FOR_EXECUTED_GTID_SET('{}', 3)", position.gtids))
+        .await
+        .map_err(failed)?;
+    let rows = conn.query("SELECT @@GLOBAL.gtid_executed").await.map_err(failed)?;
+    set(rows.firsts().next())
 }
 
 fn set(text: Option<&str>) -> Result<GtidSet, Fault> {
