@@ -85,3 +85,64 @@ pub async fn open(config: &SinkConfig, opening: Opening<'_>) -> Result<Box<dyn S
         SinkConfig::Webhook(config) => Box::new(crate::webhook::open(config, &opening)?),
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(json: &str) -> Result<SinkConfig, serde_json::Error> {
+        serde_json::from_str(json)
+    }
+
+    #[test]
+    fn definitions_read_and_write_back_as_they_stand() {
+        let file = r#"{"file":{"path":"out/t","format":{"debezium":{"profile":"flink","zero_dates":"string"}},"sync":false}}"#;
+        let webhook = r#"{"webhook":{"url":"http://127.0.0.1:9999/hook","secret":{"env":"HOOK"},"headers":{"x-key":{"file":"/k"}}}}"#;
+        for (json, kind, secrets) in
+            [(file, "file", 0), (r#"{"console":{}}"#, "console", 0), (webhook, "webhook", 2)]
+        {
+            let config = parse(json).unwrap();
+            assert_eq!((config.kind(), config.secrets().len()), (kind, secrets));
+            assert_eq!(config.problems(), []);
+            assert_eq!(parse(&serde_json::to_string(&config).unwrap()).unwrap(), config);
+        }
+    }
+
+    #[test]
+    fn problems_have_paths_below_the_sink() {
+        let config = parse(
+            r#"{"file":{"path":"","rotate":{"bytes":0},"format":{"debezium":{"profile":"flink","time":"connect"}}}}"#,
+        );
+        let paths: Vec<String> = config.unwrap().problems().into_iter().map(|(path, _)| path).collect();
+        assert_eq!(paths, ["file.path", "file.rotate.bytes", "file.format.debezium.time"]);
+        for (json, expected) in [
+            (r#"{"kafka":{}}"#, "unknown variant `kafka`"),
+            (r#"{"file":{"path":"x","rotat":{}}}"#, "unknown field `rotat`"),
+            (r#"{"file":{"path":"x","format":{"debezium":{"schema":true}}}}"#, "unknown field `schema`"),
+        ] {
+            assert!(parse(json).unwrap_err().to_string().contains(expected), "{json}");
+        }
+    }
+
+    #[tokio::test]
+    async fn sinks_open_by_their_definition() {
+        let data = tempfile::tempdir().unwrap();
+        let secret = |_: &SecretRef| Ok(Secret::new("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"));
+        for json in [
+            r#"{"file":{"path":"out/"}}"#,
+            r#"{"console":{"color":"never"}}"#,
+            r#"{"webhook":{"url":"https://localhost/","secret":{"env":"HOOK"}}}"#,
+        ] {
+            let opening = Opening {
+                route: "r",
+                source: "s",
+                start: Mark::default(),
+                secret: &secret,
+                data_dir: data.path(),
+            };
+            let mut sink = open(&parse(json).unwrap(), opening).await.unwrap();
+            assert_eq!(sink.committed().await.unwrap(), None);
+        }
+        assert!(data.path().join("out/r.ndjson.mark").exists());
+    }
+}

@@ -1,7 +1,7 @@
 //! The file sink: one JSON record a line, exactly once.
 //!
-//! Beside the file lies a sidecar that says how much of it is confirmed and up to which mark ([`sidecar`]); the two are
-//! kept in step by the writer ([`writer`]), through rotation, crashes and full disks. Every step happens in one poll, so
+//! Beside the file lies a sidecar that says how much of it is confirmed and up to which mark (`sidecar`); the two are
+//! kept in step by the writer (`writer`), through rotation, crashes and full disks. Every step happens in one poll, so
 //! dropping a delivery's future leaves nothing half done.
 
 mod config;

@@ -1,7 +1,11 @@
 //! Days and civil dates, and MySQL's packed DATE and DATETIME taken apart.
 //!
-//! Dates are those of the proleptic Gregorian calendar. The conversions are the usual ones over 400-year eras that start
-//! on 1 March (H. Hinnant, "chrono-Compatible Low-Level Date Algorithms").
+//! Dates are those of the proleptic Gregorian calendar. The conversions work on 400-year eras that start on 1 March: to
+//! days as in H. Hinnant, "chrono-Compatible Low-Level Date Algorithms"; from days as in C. Neri and L. Schneider,
+//! "Euclidean affine functions and their application to calendar algorithms" (2022), figure 12.
+
+/// 400 years.
+const DAYS_OF_ERA: u32 = 146_097;
 
 /// A date as MySQL keeps it: possibly one that no calendar has (`0000-00-00`, `2020-00-15`, `2020-02-31`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,20 +52,24 @@ impl Date {
         era * 146_097 + year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year - 719_468
     }
 
-    /// The date so many days after 1970-01-01; years 0 to 9999 are what MySQL can mean.
+    /// The date so many days after 1970-01-01, in MySQL's years 0 to 9999.
     pub(crate) fn of_days(days: i64) -> Date {
-        let days = days + 719_468;
-        let era = days.div_euclid(146_097);
-        let day_of_era = days.rem_euclid(146_097);
-        let year_of_era =
-            (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-        let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-        let month_from_march = (5 * day_of_year + 2) / 153;
-        let month = (month_from_march + 2) % 12 + 1;
+        // counted from 1 March of the year -400, so that nothing is negative
+        let days = (days + 719_468 + i64::from(DAYS_OF_ERA)) as u32;
+        let quarters = 4 * days + 3;
+        let century = quarters / DAYS_OF_ERA;
+        let quarters = 4 * (quarters % DAYS_OF_ERA / 4) + 3;
+        // division by 1461 as a multiplication: the high half is the year, the low half the rest
+        let product = 2_939_745 * u64::from(quarters);
+        let year = 100 * century + (product >> 32) as u32;
+        let day_of_year = (product as u32) / 2_939_745 / 4;
+        let months = 2141 * day_of_year + 197_913;
+        let (month, day) = (months >> 16, (months & 0xffff) / 2141 + 1);
+        let next_year = day_of_year >= 306;
         Date {
-            year: (era * 400 + year_of_era + i64::from(month <= 2)) as u32,
-            month: month as u32,
-            day: (day_of_year - (153 * month_from_march + 2) / 5 + 1) as u32,
+            year: year + u32::from(next_year) - 400,
+            month: if next_year { month - 12 } else { month },
+            day,
         }
     }
 }

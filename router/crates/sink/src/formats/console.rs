@@ -79,10 +79,10 @@ fn value(array: &ArrayRef, ty: &ColumnType, row: usize, out: &mut Text) {
     let int64 = || array.as_primitive::<Int64Type>().value(row);
     match ty {
         ColumnType::Integer { bits: 64, unsigned: true } => {
-            write(out, |buf, at| json::integer(buf, at, array.as_primitive::<UInt64Type>().value(row)));
+            write(out, |buf, at| json::unsigned(buf, at, array.as_primitive::<UInt64Type>().value(row)));
         }
         ColumnType::Integer { .. } | ColumnType::Year if *array.data_type() == DataType::Int32 => {
-            write(out, |buf, at| json::integer(buf, at, array.as_primitive::<Int32Type>().value(row)));
+            write(out, |buf, at| json::integer(buf, at, array.as_primitive::<Int32Type>().value(row).into()));
         }
         ColumnType::Integer { .. } | ColumnType::Year => {
             write(out, |buf, at| json::integer(buf, at, int64()))

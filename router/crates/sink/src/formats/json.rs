@@ -8,9 +8,10 @@ use base64::Engine as _;
 use base64::engine::GeneralPurpose;
 
 use super::calendar::{Clock, Date};
+use super::digits;
 
 /// The room of any integer up to 64 bits, and of any float.
-pub(crate) const NUMBER: usize = 32;
+pub(crate) const NUMBER: usize = digits::SLACK;
 /// The room of a 65-digit decimal with sign, zero and point, or of its bytes in base64, quoted.
 pub(crate) const DECIMAL: usize = 80;
 /// The room of a date with a time and a fraction, quoted.
@@ -25,8 +26,14 @@ pub(crate) fn put(buf: &mut [u8], at: usize, bytes: &[u8]) -> usize {
 
 /// An integer.
 #[inline(always)]
-pub(crate) fn integer<I: itoa::Integer>(buf: &mut [u8], at: usize, value: I) -> usize {
-    put(buf, at, itoa::Buffer::new().format(value).as_bytes())
+pub(crate) fn integer(buf: &mut [u8], at: usize, value: i64) -> usize {
+    digits::signed(buf, at, value)
+}
+
+/// An integer without a sign.
+#[inline(always)]
+pub(crate) fn unsigned(buf: &mut [u8], at: usize, value: u64) -> usize {
+    digits::unsigned(buf, at, value)
 }
 
 /// A float, as the shortest text that reads back as the same float; `null` where JSON has no word for it.
@@ -46,13 +53,21 @@ pub(crate) fn is_clean(bytes: &[u8]) -> bool {
     })
 }
 
-/// A string of which [`is_clean`] holds.
+/// Texts up to this length are copied in one piece of this length.
+pub(crate) const OVERRUN: usize = 32;
+
+/// A string of which [`is_clean`] holds: the bytes `from .. to` of `all`. Needs [`OVERRUN`] bytes of room more than it writes.
 #[inline(always)]
-pub(crate) fn clean_string(buf: &mut [u8], at: usize, text: &[u8]) -> usize {
+pub(crate) fn clean_string(buf: &mut [u8], at: usize, all: &[u8], from: usize, to: usize) -> usize {
     buf[at] = b'"';
-    let at = put(buf, at + 1, text);
-    buf[at] = b'"';
-    at + 1
+    let len = to - from;
+    match all.get(from..from + OVERRUN) {
+        // a copy of known length is an instruction or two, and what it copies too much is overwritten
+        Some(piece) if len <= OVERRUN => buf[at + 1..at + 1 + OVERRUN].copy_from_slice(piece),
+        _ => buf[at + 1..at + 1 + len].copy_from_slice(&all[from..to]),
+    }
+    buf[at + 1 + len] = b'"';
+    at + len + 2
 }
 
 /// A string.
@@ -224,16 +239,15 @@ pub(crate) fn clock(buf: &mut [u8], at: usize, clock: Clock, fraction: Fraction)
     at = put(buf, at, &[a, b, b':', c, d, b':', e, f]);
     let ([u, v], [w, x], [y, z]) =
         (two(clock.micros / 10_000), two(clock.micros / 100 % 100), two(clock.micros % 100));
+    // always all six, so that the copy has a known length; the text goes on after those that are wanted
     let six = [u, v, w, x, y, z];
-    let digits = match fraction {
-        Fraction::Digits(n) => usize::from(n),
-        Fraction::Shortest => 6 - six.iter().rev().take_while(|&&d| d == b'0').count(),
-    };
-    if digits == 0 {
-        return at;
+    put(buf, at, &[b'.', u, v, w, x, y, z]);
+    match fraction {
+        Fraction::Digits(0) => at,
+        Fraction::Digits(n) => at + 1 + usize::from(n),
+        Fraction::Shortest if clock.micros == 0 => at,
+        Fraction::Shortest => at + 7 - six.iter().rev().take_while(|&&d| d == b'0').count(),
     }
-    buf[at] = b'.';
-    put(buf, at + 1, &six[..digits])
 }
 
 #[cfg(test)]
@@ -243,7 +257,7 @@ mod tests {
     fn written(write: impl FnOnce(&mut [u8]) -> usize) -> String {
         let mut buf = [b'!'; 512];
         let end = write(&mut buf);
-        assert!(buf[end..].iter().all(|&b| b == b'!' || end == 0), "nothing beyond the end");
+        assert!(buf[end + digits::SLACK..].iter().all(|&b| b == b'!'), "nothing far beyond the end");
         String::from_utf8(buf[..end].to_vec()).unwrap()
     }
 

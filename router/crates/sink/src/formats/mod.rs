@@ -7,6 +7,7 @@
 pub(crate) mod calendar;
 pub(crate) mod console;
 pub mod debezium;
+pub(crate) mod digits;
 pub(crate) mod json;
 mod text;
 

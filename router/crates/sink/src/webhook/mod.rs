@@ -1,7 +1,7 @@
 //! The webhook sink: every event POSTed to one endpoint, signed as Standard Webhooks 1.0.0 has it.
 //!
 //! At least once: an event has the same id over retries and restarts, by which a receiver knows a repeat. Events of one
-//! key arrive in order, several keys at once ([`lanes`]). `Ok` means a 2xx for every event of the delivery.
+//! key arrive in order, several keys at once (`lanes`). `Ok` means a 2xx for every event of the delivery.
 //!
 //! After a failure no lane begins another message; what is under way is waited for, and what was acknowledged is
 //! remembered, so that the delivery that comes again sends only the rest. If lanes fail in different ways, the fault that

@@ -96,7 +96,7 @@ impl<'a> View<'a> {
         for (i, (array, &how)) in batch.columns.iter().zip(&plan.columns).enumerate() {
             let cells = cells(array, how);
             let (spans, factor, fixed) = match &cells {
-                Cells::CleanText(spans) => (Some(*spans), 1, 2),
+                Cells::CleanText(spans) => (Some(*spans), 1, 2 + json::OVERRUN),
                 Cells::Text(spans) => (Some(*spans), 6, 2),
                 Cells::Base64(spans, _) | Cells::Hex(spans) => (Some(*spans), 2, json::bytes_room(0)),
                 Cells::Geometry(spans, _) => (Some(*spans), 2, 3 * json::NUMBER + json::bytes_room(40)),
@@ -180,9 +180,12 @@ impl Column<'_> {
             return Ok(json::put(buf, at, b"null"));
         }
         match &self.cells {
-            Cells::Int32(cells) => Ok(json::integer(buf, at, cells[row])),
+            Cells::Int32(cells) => Ok(json::integer(buf, at, i64::from(cells[row]))),
             Cells::Int64(cells) => Ok(json::integer(buf, at, cells[row])),
-            Cells::CleanText(spans) => Ok(json::clean_string(buf, at, spans.get(row))),
+            Cells::CleanText(spans) => {
+                let (from, to) = (spans.offsets[row] as usize, spans.offsets[row + 1] as usize);
+                Ok(json::clean_string(buf, at, spans.bytes, from, to))
+            }
             Cells::DateTime(cells, how) => how.put_datetime(buf, at, cells[row]),
             Cells::Timestamp(cells, how) => how.put_timestamp(buf, at, cells[row]),
             Cells::Date(cells, how) => how.put_date(buf, at, cells[row]),
@@ -196,11 +199,11 @@ impl Cells<'_> {
     #[inline(never)]
     fn put(&self, buf: &mut [u8], at: usize, row: usize) -> usize {
         match self {
-            Cells::UInt64(cells) => json::integer(buf, at, cells[row]),
+            Cells::UInt64(cells) => json::unsigned(buf, at, cells[row]),
             Cells::UInt64As(cells, BigintUnsigned::Precise) => {
                 json::decimal_bytes(buf, at, i128::from(cells[row]).to_be_bytes())
             }
-            Cells::UInt64As(cells, _) => in_quotes(buf, at, |buf, at| json::integer(buf, at, cells[row])),
+            Cells::UInt64As(cells, _) => in_quotes(buf, at, |buf, at| json::unsigned(buf, at, cells[row])),
             Cells::Float(cells) => json::float(buf, at, cells[row], cells[row].is_finite()),
             Cells::Double(cells) => json::float(buf, at, cells[row], cells[row].is_finite()),
             Cells::Decimal128(cells, DecimalMode::Precise, _) => match i64::try_from(cells[row]) {
@@ -264,7 +267,7 @@ fn geometry(buf: &mut [u8], at: usize, bytes: &[u8], point: bool) -> usize {
     at = json::put(buf, at, b",\"srid\":");
     at = match srid {
         [0, 0, 0, 0] => json::put(buf, at, b"null"),
-        &[a, b, c, d] => json::integer(buf, at, u32::from_le_bytes([a, b, c, d])),
+        &[a, b, c, d] => json::integer(buf, at, i64::from(u32::from_le_bytes([a, b, c, d]))),
         _ => json::put(buf, at, b"null"),
     };
     json::put(buf, at, b"}")

@@ -8,7 +8,7 @@ use super::cells::View;
 use super::config::{DebeziumConfig, Settings};
 use super::plan::{Plan, quoted};
 use crate::codes;
-use crate::formats::{Text, json};
+use crate::formats::{Text, digits, json};
 
 /// Tables whose plans are kept; when there are more, all are made anew as they come.
 const PLANS: usize = 256;
@@ -74,6 +74,7 @@ impl Renderer {
             strings: block.origin.strings.iter().map(|s| quoted(s)).collect(),
             head: &self.head,
             tail,
+            uuid: ([0; 16], uuid_text(&[0; 16])),
             order: order.into_iter(),
             current,
         }
@@ -97,7 +98,7 @@ impl Renderer {
 #[derive(Default)]
 struct Prefix {
     of: Option<Shared>,
-    text: Vec<u8>,
+    text: Text,
     thread: u32,
 }
 
@@ -119,6 +120,8 @@ pub struct Records<'a> {
     head: &'a str,
     /// From after the operation to the end of the record.
     tail: String,
+    /// The last UUID and its text.
+    uuid: ([u8; 16], [u8; 37]),
     /// Runs still to come, where there are several batches.
     order: std::vec::IntoIter<(u32, u32)>,
     current: Option<(usize, Events<'a>)>,
@@ -182,24 +185,29 @@ impl Records<'_> {
         prefix.thread = txn.thread;
         // Debezium prefers the commit's own time, in microseconds, to the event's, in seconds
         let micros = if txn.commit_us > 0 { txn.commit_us } else { u64::from(run.seconds) * 1_000_000 };
-        let text = &mut prefix.text;
+        let mut digits = [0; digits::SLACK];
+        // one number in three units: its text without the last three digits (so it has four), as it is, and with three more
+        let end = json::unsigned(&mut digits, 0, micros.max(1000));
+        let (text, micros) = (&mut prefix.text, &digits[..end]);
         text.clear();
-        let mut number = itoa::Buffer::new();
-        let mut push = |bytes: &[u8]| text.extend_from_slice(bytes);
+        let mut push = |bytes: &[u8]| text.push(bytes);
         push(self.head.as_bytes());
-        push(number.format(micros / 1000).as_bytes());
+        push(&micros[..micros.len() - 3]);
         push(if shared.snapshot { br#","snapshot":"true","db":"# } else { br#","snapshot":"false","db":"# });
         push(plan.database.as_bytes());
         push(br#","sequence":null,"ts_us":"#);
-        push(number.format(micros).as_bytes());
+        push(micros);
         push(br#","ts_ns":"#);
-        push(number.format(u128::from(micros) * 1000).as_bytes());
-        push(br#","table":"#);
+        push(micros);
+        push(br#"000,"table":"#);
         push(plan.name.as_bytes());
         push(br#","server_id":"#);
-        push(number.format(txn.server_id).as_bytes());
+        push(itoa::Buffer::new().format(txn.server_id).as_bytes());
         push(br#","gtid":"#);
-        gtid(txn, &self.strings, &mut push);
+        if self.uuid.0 != txn.uuid {
+            self.uuid = (txn.uuid, uuid_text(&txn.uuid));
+        }
+        gtid(txn, &self.uuid.1, &self.strings, &mut push);
         push(br#","file":"#);
         push(self.strings.get(txn.file as usize).map_or(&b"\"\""[..], |file| file.as_bytes()));
         push(br#","pos":"#);
@@ -224,14 +232,14 @@ impl Records<'_> {
             Some(row) => view.image(buf, at, row as usize)?,
             None => json::put(buf, at, b"null"),
         };
-        at = json::put(buf, at, &prefix.text);
-        at = json::integer(buf, at, run.pos);
+        at = json::put(buf, at, prefix.text.as_bytes());
+        at = json::unsigned(buf, at, run.pos);
         at = json::put(buf, at, b",\"row\":");
-        at = json::integer(buf, at, event.nth);
+        at = json::integer(buf, at, i64::from(event.nth));
         at = json::put(buf, at, b",\"thread\":");
         at = match prefix.thread {
             0 => json::put(buf, at, b"null"),
-            thread => json::integer(buf, at, thread),
+            thread => json::integer(buf, at, i64::from(thread)),
         };
         at = json::put(buf, at, b",\"query\":null},\"transaction\":null,\"op\":\"");
         buf[at] = match event.op {
@@ -260,20 +268,25 @@ impl Records<'_> {
     }
 }
 
+/// `"` and the UUID's usual text.
+fn uuid_text(uuid: &[u8; 16]) -> [u8; 37] {
+    let mut text = [b'-'; 37];
+    text[0] = b'"';
+    for (at, bytes) in
+        [(1, &uuid[..4]), (10, &uuid[4..6]), (15, &uuid[6..8]), (20, &uuid[8..10]), (25, &uuid[10..])]
+    {
+        json::hex(&mut text, at, bytes);
+    }
+    text
+}
+
 /// `"uuid:number"`, with the tag between them where there is one; `null` without GTIDs.
-fn gtid(txn: &Txn, strings: &[String], push: &mut impl FnMut(&[u8])) {
+fn gtid(txn: &Txn, uuid: &[u8; 37], strings: &[String], push: &mut impl FnMut(&[u8])) {
     if txn.number == 0 {
         return push(b"null");
     }
-    let mut text = [b'-'; 38];
-    text[0] = b'"';
-    for (to, bytes) in [(1, &txn.uuid[..4]), (10, &txn.uuid[4..6]), (15, &txn.uuid[6..8])] {
-        json::hex(&mut text, to, bytes);
-    }
-    json::hex(&mut text, 20, &txn.uuid[8..10]);
-    json::hex(&mut text, 25, &txn.uuid[10..]);
-    text[37] = b':';
-    push(&text);
+    push(uuid);
+    push(b":");
     if let Some(tag) = txn.tag.checked_sub(1).and_then(|tag| strings.get(tag as usize)) {
         push(tag.trim_matches('"').as_bytes());
         push(b":");
