@@ -86,7 +86,8 @@ pub async fn open(config: &SinkConfig, opening: Opening<'_>) -> Result<Box<dyn S
     })
 }
 
-#[cfg(test)]
+// with every sink that there is
+#[cfg(all(test, feature = "webhook"))]
 mod tests {
     use super::*;
 
