@@ -121,6 +121,12 @@ impl Engine {
             return Ok(problems);
         }
         for (name, route) in &wanted.definitions.routes {
+            let stored = existing.document(DocKind::Routes, name).map(|d| &d.value["source"]);
+            if let Some(stored) = stored.and_then(Value::as_str).filter(|stored| *stored != route.source) {
+                let what = format!("the route reads {stored}, and its offset is an offset of that source");
+                let problem = Problem::new(codes::SOURCE_CHANGED, format!("routes.{name}.source"), what);
+                problems.push(problem.suggest("give the new route another name, or delete this one first"));
+            }
             let plugin_changed = route.transforms.iter().any(|t| changed(DocKind::Plugins, &t.plugin));
             if !changed(DocKind::Routes, name) && !plugin_changed {
                 continue;

@@ -50,6 +50,13 @@ pub const NO_TABLE: Code = Code {
     meaning: "A definition names a table that the server does not have, or that the source's user may not see.",
 };
 
+/// A route that would read another source.
+pub const SOURCE_CHANGED: Code = Code {
+    name: "engine.source_changed",
+    class: Class::Fatal,
+    meaning: "A route cannot be moved to another source: its offset means nothing there.",
+};
+
 /// All of them.
 pub const ALL: &[Code] =
-    &[TOO_MANY, REJECTED, UNKNOWN, PANIC, BAD_OFFSET, DATA_DIR, UNREADABLE, NO_LOG, NO_TABLE];
+    &[TOO_MANY, REJECTED, UNKNOWN, PANIC, BAD_OFFSET, DATA_DIR, UNREADABLE, NO_LOG, NO_TABLE, SOURCE_CHANGED];

@@ -1,10 +1,13 @@
 //! Lets changelogs forget what retention allows and every route is past (invariant 6).
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use forebay_model::Offset;
+use forebay_store::DocKind;
 
 use super::Engine;
+use crate::definition::RouteDef;
 
 /// How often, unless a changelog is full.
 const EVERY: Duration = Duration::from_secs(5);
@@ -21,20 +24,29 @@ pub(super) async fn keep_trimming(engine: &Engine) {
 
 impl Engine {
     /// Trims every changelog once; says whether one of them is full.
+    ///
+    /// What a route claims is read from its definition and its checkpoint, and not from what runs: a route that is being
+    /// paused, replayed or mended claims as much as a running one (invariant 6).
     async fn trim_all(&self) -> bool {
+        let routes: BTreeMap<String, RouteDef> = match self.defined(DocKind::Routes) {
+            Ok(routes) => routes,
+            Err(fault) => {
+                tracing::error!(code = fault.code().name, "nothing is trimmed: {fault}");
+                return false;
+            }
+        };
+        let claimed = |source: &str| -> Option<Offset> {
+            let reading = routes.iter().filter(|(_, def)| def.source == source);
+            // one that has no checkpoint yet may want everything
+            reading.map(|(name, _)| self.inner.parts.checkpoints.get(name).map_or(0, |at| at.offset)).min()
+        };
         let logs: Vec<_> = {
             let running = self.inner.running.lock().await;
-            let claimed = |source: &str| -> Option<Offset> {
-                let routes = running.routes.iter().filter(|(_, route)| route.def.source == source);
-                let at = |name: &str| self.inner.parts.checkpoints.get(name).map_or(0, |at| at.offset);
-                routes.map(|(name, _)| at(name)).min()
-            };
-            let open = running.sources.iter().filter_map(|(name, s)| Some((name.clone(), s.log.clone()?)));
-            open.map(|(name, log)| (claimed(&name), name, log)).collect()
+            running.sources.iter().filter_map(|(name, s)| Some((name.clone(), s.log.clone()?))).collect()
         };
         let mut full = false;
-        for (claimed, name, log) in logs {
-            if let Err(fault) = log.trim(claimed).await {
+        for (name, log) in logs {
+            if let Err(fault) = log.trim(claimed(&name)).await {
                 tracing::error!(source = name, code = fault.code().name, "{fault}");
             }
             full |= log.state().paused.is_some();

@@ -100,8 +100,17 @@ impl Route {
             let blocks = gather(&mut reader, appetite, self.chain.is_empty()).await?;
             let mark = Mark { epoch: at.epoch, offset: at.offset };
             let mut delivery = Delivery { mark, blocks: Vec::with_capacity(blocks.len()) };
+            let mut failed = None;
             for block in blocks {
-                let passed = self.pass(self.selection.cut(&block, at.offset)).await?;
+                let passed = match self.pass(self.selection.cut(&block, at.offset)).await {
+                    Ok(passed) => passed,
+                    Err(fault) if delivery.blocks.is_empty() => return Err(fault),
+                    // what came before it is good and goes first
+                    Err(fault) => {
+                        failed = Some(fault);
+                        break;
+                    }
+                };
                 at.counts.read += passed.read;
                 at.counts.dead += passed.dead;
                 delivery.blocks.push(passed.block);
@@ -132,6 +141,9 @@ impl Route {
             at.offset = end.offset;
             at.updated_us = now_us();
             self.checkpoints.set(&self.name, at);
+            if let Some(fault) = failed {
+                return Err(fault);
+            }
         }
     }
 

@@ -99,8 +99,10 @@ impl Engine {
                 route.stop().await;
             }
             if !routes.contains_key(&name) {
-                self.inner.parts.checkpoints.forget(&name).await?;
-                tracing::info!(route = name, "route removed");
+                match self.inner.parts.checkpoints.forget(&name).await {
+                    Ok(()) => tracing::info!(route = name, "route removed"),
+                    Err(fault) => tracing::error!(route = name, "its checkpoint was not removed: {fault}"),
+                }
             }
         }
         for name in reopened {
@@ -122,7 +124,7 @@ impl Engine {
         for (name, def) in routes {
             if !running.routes.contains_key(&name) {
                 let log = running.sources.get(&def.source).and_then(|s| s.log.clone());
-                let route = self.start_route(&name, def, log, &plugins).await?;
+                let route = self.start_route(&name, def, log, &plugins).await;
                 running.routes.insert(name, route);
             }
         }
@@ -186,7 +188,7 @@ impl Engine {
         def: RouteDef,
         log: Option<Log>,
         plugins: &BTreeMap<String, serde_json::Value>,
-    ) -> Result<RunningRoute, Fault> {
+    ) -> RunningRoute {
         let parts = &self.inner.parts;
         let progress = Progress::new();
         let used =
@@ -205,7 +207,7 @@ impl Engine {
             )
             .fix("see the source's own fault");
             progress.trouble(RouteState::Failed, &fault, 1, None);
-            return Ok(route);
+            return route;
         };
         let at = match parts.checkpoints.get(name) {
             Some(at) => at,
@@ -215,17 +217,20 @@ impl Engine {
                     StartAt::Now => log.head(),
                 };
                 let at = forebay_store::Checkpoint { paused: route.def.paused, ..route::begin(offset, 0) };
-                parts.checkpoints.set_now(name, at).await?;
+                if let Err(fault) = parts.checkpoints.set_now(name, at).await {
+                    progress.trouble(RouteState::Failed, &fault, 1, None);
+                    return route;
+                }
                 at
             }
         };
         if at.paused {
             progress.set(RouteState::Paused);
-            return Ok(route);
+            return route;
         }
         let work = run_route(parts.clone(), log, name.to_owned(), route.def.clone(), progress);
         route.task = Some(self.inner.tasks.spawn(until(route.stop.clone(), work)));
-        Ok(route)
+        route
     }
 
     async fn remove_log(&self, source: &str) {

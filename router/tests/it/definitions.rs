@@ -74,3 +74,15 @@ async fn what_only_the_world_can_tell_is_told_too() {
     assert_eq!(rig.status().await["routes"], json!([]));
     assert_eq!(rig.status().await["sources"], json!([]));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_route_cannot_take_its_offset_to_another_source() {
+    let rig = Rig::new().await;
+    let (file, _) = rig.file("changes");
+    let sources = json!({ "db": rig.source(json!({})), "other": rig.source(json!({})) });
+    let mut route = rig.route(file, json!([]));
+    rig.apply(&json!({ "sources": sources, "routes": { "r": route.clone() } })).await;
+    route["source"] = json!("other");
+    let told = problems(&rig, &json!({ "routes": { "r": route } })).await;
+    assert_eq!(told, [("routes.r.source".to_owned(), "engine.source_changed".to_owned())]);
+}
