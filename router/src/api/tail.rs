@@ -12,7 +12,7 @@ use tokio::sync::OwnedSemaphorePermit;
 
 use super::problem::{ProblemAnswer, Refusal};
 use super::{Api, codes};
-use crate::engine::Tail;
+use crate::engine::{Tail, now_us};
 
 /// What is asked for.
 struct Wish {
@@ -157,8 +157,4 @@ impl Showing {
             None => block,
         }
     }
-}
-
-fn now_us() -> u64 {
-    u64::try_from(jiff::Timestamp::now().as_microsecond()).unwrap_or(0)
 }

@@ -37,6 +37,8 @@ pub use status::{
 };
 pub use tail::Tail;
 
+pub(crate) use status::now_us;
+
 use assemble::Parts;
 use supervise::{RunningRoute, RunningSource};
 
