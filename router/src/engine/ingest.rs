@@ -121,7 +121,9 @@ impl Ingest {
                     r.tls = stats.tls;
                 });
             }
-            self.log.append(Entry { block: captured.block, position: captured.position }).await?;
+            self.log
+                .append(Entry { block: captured.block, position: captured.position, notes: captured.notes })
+                .await?;
         }
     }
 }

@@ -169,7 +169,7 @@ async fn run(shape: &Shape) {
         let block = blocks[nth % blocks.len()].clone();
         changes += u64::from(block.events);
         let position = Position { pos: changes, file: "binlog.000001".into(), ..Position::default() };
-        log.append(Entry { block: Some(block), position: Some(position) }).await.unwrap();
+        log.append(Entry { block: Some(block), position: Some(position), ..Entry::default() }).await.unwrap();
         if changes >= shape.changes as u64 {
             break;
         }

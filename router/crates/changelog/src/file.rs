@@ -5,16 +5,20 @@
 //! heads    first offset -> a block's head
 //! pieces   (first offset, piece) -> a part of the block's body
 //! schemas  id -> JSON of a table schema
+//! notes    what the source remembers with its position
 //! ```
 //!
 //! Whatever one commit of the writer changes, it changes in one transaction (invariant 1). A read transaction lives for one
 //! read only, so that it never keeps deleted pages from being used again.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{PoisonError, RwLock, RwLockReadGuard};
 
 use forebay_model::{Fault, Offset, Position, TableSchema};
-use redb::{Database, ReadTransaction, ReadableDatabase, ReadableTable, TableDefinition, WriteTransaction};
+use redb::{
+    Database, ReadTransaction, ReadableDatabase, ReadableTable, TableDefinition, TableError, WriteTransaction,
+};
 use serde::{Deserialize, Serialize};
 
 use crate::codec::{Damage, Head};
@@ -24,6 +28,7 @@ pub(crate) const META: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("
 pub(crate) const HEADS: TableDefinition<'_, Offset, &[u8]> = TableDefinition::new("heads");
 pub(crate) const PIECES: TableDefinition<'_, (Offset, u32), &[u8]> = TableDefinition::new("pieces");
 pub(crate) const SCHEMAS: TableDefinition<'_, u32, &[u8]> = TableDefinition::new("schemas");
+pub(crate) const NOTES: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("notes");
 
 /// The format that this version writes, and the only one it reads.
 const FORMAT: u32 = 1;
@@ -204,6 +209,25 @@ impl File {
         let mut meta = txn.open_table(META).map_err(|e| self.fault("writing", e))?;
         meta.insert(key, json.as_slice()).map_err(|e| self.fault("writing", e))?;
         Ok(())
+    }
+
+    /// What the source noted, by key.
+    pub(crate) fn notes(&self) -> Result<BTreeMap<String, Vec<u8>>, Fault> {
+        let doing = "reading";
+        self.read(doing, |txn| {
+            let table = match txn.open_table(NOTES) {
+                // nothing was ever noted
+                Err(TableError::TableDoesNotExist(_)) => return Ok(BTreeMap::new()),
+                table => table.map_err(|e| self.fault(doing, e))?,
+            };
+            let records = table.iter().map_err(|e| self.fault(doing, e))?;
+            records
+                .map(|record| {
+                    let (key, value) = record.map_err(|e| self.fault(doing, e))?;
+                    Ok((key.value().to_owned(), value.value().to_vec()))
+                })
+                .collect()
+        })
     }
 
     /// The head of the block that covers `offset`, if there is one.

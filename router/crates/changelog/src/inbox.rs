@@ -4,10 +4,10 @@ use std::collections::VecDeque;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use forebay_model::{Block, Fault, Offset, Position};
+use forebay_model::{Block, Fault, Note, Offset, Position};
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
-use crate::Trimmed;
+use crate::{Entry, Trimmed};
 
 /// Something in the queue.
 #[derive(Debug)]
@@ -16,6 +16,7 @@ pub(crate) enum Item {
     Entry {
         block: Option<Block>,
         position: Option<Position>,
+        notes: Vec<Note>,
         /// Bytes, as [`weight`](crate::codec::weight) counts them.
         weight: usize,
         /// Its place among all that was ever accepted.
@@ -28,9 +29,9 @@ pub(crate) enum Item {
 }
 
 impl Item {
-    /// A position without a block.
+    /// A position without a block or notes.
     pub(crate) fn is_position_only(&self) -> bool {
-        matches!(self, Item::Entry { block: None, .. })
+        matches!(self, Item::Entry { block: None, notes, .. } if notes.is_empty())
     }
 
     fn weight(&self) -> usize {
@@ -125,14 +126,14 @@ impl Requests {
     /// Accepts an entry. A mere position takes the place of the one before it, if that is also a mere position.
     pub(crate) fn accept(
         &mut self,
-        block: Option<Block>,
-        position: Option<Position>,
+        Entry { block, position, notes }: Entry,
         weight: usize,
         permit: OwnedSemaphorePermit,
     ) {
         self.accepted += 1;
         let number = self.accepted;
         if block.is_none()
+            && notes.is_empty()
             && let Some(last) = self.items.back()
             && last.is_position_only()
         {
@@ -140,7 +141,7 @@ impl Requests {
         } else {
             self.weight += weight;
         }
-        self.items.push_back(Item::Entry { block, position, weight, number, permit });
+        self.items.push_back(Item::Entry { block, position, notes, weight, number, permit });
     }
 
     /// Forgets what is queued of an unfinished transaction, and asks for the rest of it to be forgotten.

@@ -1,5 +1,6 @@
 //! The handle of one source's changelog.
 
+use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -96,13 +97,16 @@ impl Log {
     pub async fn append(&self, entry: Entry) -> Result<(), Fault> {
         let shared = self.shared();
         let block = entry.block.filter(|block| block.events > 0);
+        assert!(entry.notes.is_empty() || entry.position.is_some(), "notes go with a position");
         if block.is_none() && entry.position.is_none() {
             return Ok(());
         }
         if cfg!(debug_assertions) {
             block.iter().flat_map(|block| &block.batches).for_each(forebay_model::Batch::check);
         }
-        let weight = block.as_ref().map_or(POSITION_WEIGHT, weight);
+        let noted: usize =
+            entry.notes.iter().map(|n| n.key.len() + n.value.as_ref().map_or(0, Vec::len)).sum();
+        let weight = block.as_ref().map_or(POSITION_WEIGHT, weight) + noted;
         let permits = weight.min(queue_permits(&shared.options)) as u32;
         let Ok(permit) = shared.room.clone().acquire_many_owned(permits).await else {
             return Err(shared.ended());
@@ -110,7 +114,7 @@ impl Log {
         shared.inbox.ask(|requests| match &requests.ended {
             Some(ended) => Err(ended.fault()),
             None => {
-                requests.accept(block, entry.position, weight, permit);
+                requests.accept(Entry { block, ..entry }, weight, permit);
                 Ok(())
             }
         })
@@ -154,6 +158,14 @@ impl Log {
     /// The position of the last durable commit of whole transactions.
     pub fn position(&self) -> Option<Position> {
         self.shared().recent().position.clone()
+    }
+
+    /// What the source noted with its positions (see [`Entry::notes`]), by key, as of [`Log::position`]. Blocking.
+    ///
+    /// # Errors
+    /// `changelog.damaged`, `changelog.io`, `changelog.closed`.
+    pub fn notes(&self) -> Result<BTreeMap<String, Vec<u8>>, Fault> {
+        self.shared().file.notes()
     }
 
     /// The oldest event kept.

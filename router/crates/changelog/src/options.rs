@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use forebay_model::{Block, Offset, Position};
+use forebay_model::{Block, Note, Offset, Position};
 use serde::Serialize;
 
 /// Bounds of one changelog.
@@ -44,13 +44,15 @@ pub struct Retention {
 }
 
 /// What the source hands over: a block, a position, or both.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Entry {
     /// The next events. `first` is assigned by the log; whatever stands there is overwritten.
     pub block: Option<Block>,
     /// Where the server's log goes on after the block. `None`: the block ends inside an open transaction; it stays invisible
     /// until an entry with a position comes.
     pub position: Option<Position>,
+    /// What the source wants to remember as of that position; only with one.
+    pub notes: Vec<Note>,
 }
 
 /// What a changelog says about itself.

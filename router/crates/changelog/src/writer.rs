@@ -14,7 +14,7 @@ use redb::WriteTransaction;
 use tokio::sync::{OwnedSemaphorePermit, oneshot, watch};
 
 use crate::codec::{Encoder, Head};
-use crate::file::{Counters, HEADS, PIECES, SCHEMAS};
+use crate::file::{Counters, HEADS, NOTES, PIECES, SCHEMAS};
 use crate::inbox::{Ended, Item, Requests, TrimRequest};
 use crate::shared::Shared;
 use crate::{codes, pieces, retention};
@@ -56,6 +56,8 @@ enum Work {
 struct Staged {
     counters: Counters,
     position: Option<Position>,
+    /// Notes were written.
+    noted: bool,
     next: Offset,
     blocks: Vec<(Arc<Block>, usize)>,
     /// The number of the last entry; 0 = none.
@@ -166,6 +168,7 @@ impl Writer {
         let mut staged = Staged {
             counters: self.counters.clone(),
             position: None,
+            noted: false,
             next: self.next,
             blocks: Vec::new(),
             number: 0,
@@ -175,7 +178,8 @@ impl Writer {
         let written = shared.file.write("writing", |txn| {
             self.stage(txn, &mut group, &mut staged)?;
             let moved = staged.position.is_some() && staged.position != self.position;
-            let changed = moved || !staged.blocks.is_empty() || staged.counters != self.counters;
+            let changed =
+                moved || staged.noted || !staged.blocks.is_empty() || staged.counters != self.counters;
             if changed {
                 staged.counters.next_schema = shared.schemas.next();
                 shared.file.put_counters(txn, &staged.counters)?;
@@ -240,7 +244,16 @@ impl Writer {
                 }
                 staged.add(&head, room);
             }
-            if let Some(Item::Entry { block, position, weight, number, permit }) = group.pop_front() {
+            if let Some(Item::Entry { block, position, notes, weight, number, permit }) = group.pop_front() {
+                for note in notes {
+                    let mut stored = txn.open_table(NOTES).map_err(|e| fault(e.into()))?;
+                    let old = match &note.value {
+                        Some(value) => stored.insert(note.key.as_str(), value.as_slice()),
+                        None => stored.remove(note.key.as_str()),
+                    };
+                    old.map_err(|e| fault(e.into()))?;
+                    staged.noted = true;
+                }
                 staged.blocks.extend(block.map(|block| (Arc::new(block), weight)));
                 if position.is_some() {
                     staged.position = position;

@@ -21,7 +21,7 @@ pub use block::{Block, Origin, Txn};
 pub use fault::{Class, Code, Fault};
 pub use gtid::{Gtid, GtidSet};
 pub use images::{Kept, keep_images, split_key_changes};
-pub use position::Position;
+pub use position::{Note, Position};
 pub use schema::{Column, ColumnType, TableSchema};
 pub use secret::{PLAIN_SECRET, Secret, SecretRef};
 pub use tables::TablePattern;

@@ -15,3 +15,14 @@ pub struct Position {
     /// The next event's offset in that file.
     pub pos: u64,
 }
+
+/// Something that a source has to remember besides its position, and as of it: how far a snapshot is, what a table
+/// looked like. The changelog stores it in the same commit as the events and the position that it goes with, and
+/// gives it back as it was.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Note {
+    /// What it is about, such as `snapshot/shop.users`.
+    pub key: String,
+    /// In a form that the source chooses; `None` = forget it.
+    pub value: Option<Vec<u8>>,
+}

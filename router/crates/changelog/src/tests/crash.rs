@@ -41,7 +41,9 @@ async fn child() {
         match rng.below(4) {
             // the transaction may still be open: then this ends it
             0 => {
-                log.append(crate::Entry { block: None, position: Some(position(at)) }).await.unwrap();
+                log.append(crate::Entry { position: Some(position(at)), ..crate::Entry::default() })
+                    .await
+                    .unwrap();
                 log.flush().await.unwrap();
                 println!("durable {at}");
             }

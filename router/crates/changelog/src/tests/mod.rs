@@ -27,12 +27,12 @@ pub(crate) fn position(events: u64) -> Position {
 
 /// A whole transaction.
 pub(crate) fn whole(block: Block, events: u64) -> Entry {
-    Entry { block: Some(block), position: Some(position(events)) }
+    Entry { block: Some(block), position: Some(position(events)), ..Entry::default() }
 }
 
 /// A piece of a transaction that goes on.
 pub(crate) fn piece(block: Block) -> Entry {
-    Entry { block: Some(block), position: None }
+    Entry { block: Some(block), ..Entry::default() }
 }
 
 /// Everything from the reader's offset to the head.

@@ -92,13 +92,15 @@ async fn run(steps: Vec<Step>, options: Options) {
                     model.open_ends.push((model.events.len() + model.open.len()) as u64);
                 }
                 let block = Some(numbered(table, ids, bytes.into(), 0));
-                log.append(Entry { block, position: end.then(|| position(place)) }).await.unwrap();
+                log.append(Entry { block, position: end.then(|| position(place)), ..Entry::default() })
+                    .await
+                    .unwrap();
                 if end {
                     model.end(place);
                 }
             }
             Step::Position => {
-                log.append(Entry { block: None, position: Some(position(place)) }).await.unwrap();
+                log.append(Entry { position: Some(position(place)), ..Entry::default() }).await.unwrap();
                 model.end(place);
             }
             Step::Flush => {

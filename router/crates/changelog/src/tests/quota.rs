@@ -104,6 +104,6 @@ async fn a_transaction_larger_than_the_quota_pauses_and_can_be_forgotten() {
     log.flush().await.unwrap();
     assert_eq!(log.state().paused, None);
     assert_eq!(ids_from(&log, 10).await, (10..20).collect::<Vec<_>>());
-    log.append(Entry { block: None, position: Some(position(20)) }).await.unwrap();
+    log.append(Entry { position: Some(position(20)), ..Entry::default() }).await.unwrap();
     log.close().await.unwrap();
 }

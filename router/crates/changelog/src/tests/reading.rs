@@ -39,7 +39,9 @@ async fn from_memory_and_from_the_file_it_is_the_same() {
             block.first = end;
             end = block.end();
             blocks.push(block.clone());
-            log.append(Entry { block: Some(block), position: Some(position(end)) }).await.unwrap();
+            log.append(Entry { block: Some(block), position: Some(position(end)), ..Entry::default() })
+                .await
+                .unwrap();
         }
         log.flush().await.unwrap();
         assert!(log.state().tail_bytes <= most);
@@ -152,7 +154,7 @@ async fn trimming_keeps_what_a_claim_or_the_retention_wants() {
     log.flush().await.unwrap();
     assert_eq!(log.trim(None).await.unwrap().first, 100);
     assert_eq!((log.state().blocks, log.state().open_events), (1, 5));
-    log.append(Entry { block: None, position: Some(position(105)) }).await.unwrap();
+    log.append(Entry { position: Some(position(105)), ..Entry::default() }).await.unwrap();
     log.flush().await.unwrap();
     assert_eq!(ids_from(&log, 100).await, (100..105).collect::<Vec<_>>());
     assert_eq!(log.trim(None).await.unwrap().first, 105);

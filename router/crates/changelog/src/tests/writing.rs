@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use forebay_model::Fault;
+use forebay_model::{Fault, Note};
 
 use super::blocks::numbered;
 use super::{ids_from, open, piece, position, until, whole};
@@ -28,6 +28,28 @@ async fn what_is_flushed_is_there_after_opening_again() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn notes_are_stored_with_their_position() {
+    let dir = tempfile::tempdir().unwrap();
+    let note = |key: &str, value: Option<&str>| Note { key: key.into(), value: value.map(|v| v.into()) };
+    let noted = |at: u64, notes: Vec<Note>| Entry { position: Some(position(at)), notes, ..Entry::default() };
+    let log = open(&dir, Options::default());
+    assert!(log.notes().unwrap().is_empty());
+    log.append(noted(1, vec![note("a", Some("1")), note("b", Some("2"))])).await.unwrap();
+    // the same position again: only the notes are new; a mere position must not take the place of an entry with notes
+    log.append(noted(1, vec![note("a", None), note("c", Some("3"))])).await.unwrap();
+    log.append(Entry { position: Some(position(2)), ..Entry::default() }).await.unwrap();
+    log.close().await.unwrap();
+
+    let log = open(&dir, Options::default());
+    let notes = log.notes().unwrap();
+    assert_eq!(
+        notes.iter().map(|(k, v)| (k.as_str(), v.as_slice())).collect::<Vec<_>>(),
+        [("b", &b"2"[..]), ("c", b"3")]
+    );
+    assert_eq!(log.position(), Some(position(2)));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_open_transaction_is_invisible_until_its_end() {
     let dir = tempfile::tempdir().unwrap();
     let log = open(&dir, Options::default());
@@ -42,7 +64,7 @@ async fn an_open_transaction_is_invisible_until_its_end() {
 
     // the end comes as a mere position, and is not put off like an idle one
     let mut head = log.watch();
-    log.append(Entry { block: None, position: Some(position(6)) }).await.unwrap();
+    log.append(Entry { position: Some(position(6)), ..Entry::default() }).await.unwrap();
     let seen = *head.wait_for(|&head| head > 2).await.unwrap();
     assert_eq!((seen, log.position(), log.state().open_events), (6, Some(position(6)), 0));
     assert_eq!(ids_from(&log, 0).await, (0..6).collect::<Vec<_>>());
@@ -119,7 +141,7 @@ async fn idle_positions_are_not_worth_a_sync_each() {
     let log = open(&dir, Options::default());
     let started = std::time::Instant::now();
     for n in 0..500 {
-        log.append(Entry { block: None, position: Some(position(n)) }).await.unwrap();
+        log.append(Entry { position: Some(position(n)), ..Entry::default() }).await.unwrap();
         tokio::task::yield_now().await;
     }
     let most = started.elapsed().as_secs() + 2;
@@ -128,10 +150,10 @@ async fn idle_positions_are_not_worth_a_sync_each() {
     assert_eq!(log.position(), Some(position(499)));
     // the same again is worth none at all
     let commits = log.state().commits;
-    log.append(Entry { block: None, position: Some(position(499)) }).await.unwrap();
+    log.append(Entry { position: Some(position(499)), ..Entry::default() }).await.unwrap();
     log.flush().await.unwrap();
     assert_eq!(log.state().commits, commits);
-    log.append(Entry { block: None, position: Some(position(500)) }).await.unwrap();
+    log.append(Entry { position: Some(position(500)), ..Entry::default() }).await.unwrap();
     log.close().await.unwrap();
     assert_eq!(open(&dir, Options::default()).position(), Some(position(500)));
 }
@@ -182,7 +204,7 @@ async fn the_writers_fault_comes_out_at_the_next_call() {
     // a block that must not be stored: an array of another layout (checked before the queue in debug builds, so past it)
     bad.batches[0].columns[0] = Arc::new(arrow_array::Int32Array::from(vec![1, 2, 3]));
     let permit = log.shared().room.clone().acquire_many_owned(1).await.unwrap();
-    log.shared().inbox.ask(|r| r.accept(Some(bad), Some(position(6)), 1, permit));
+    log.shared().inbox.ask(|r| r.accept(whole(bad, 6), 1, permit));
     assert_eq!(reader.next().await.unwrap_err().code(), codes::STOPPED);
     let until_ended = || log.shared().inbox.lock().ended.is_some();
     until("the writer ended", until_ended).await;

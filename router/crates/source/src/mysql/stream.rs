@@ -7,7 +7,7 @@
 use std::collections::VecDeque;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use forebay_model::{Block, Fault, Position};
+use forebay_model::{Block, Fault, Note, Position};
 use tokio::time::Instant;
 
 use super::dump::Dump;
@@ -23,13 +23,15 @@ const FILL: Duration = Duration::from_millis(100);
 const IDLE: Duration = Duration::from_secs(1);
 
 /// What [`Stream::next`] gives.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Captured {
     /// Events of captured tables; `first` is 0, the changelog assigns it. `None` where only the position moved.
     pub block: Option<Block>,
     /// Where to resume behind this block. `None` = the block ends inside a transaction that is larger than a block: it
     /// counts only once a later one brings a position, and is void if the stream ends before.
     pub position: Option<Position>,
+    /// What to remember as of that position; only with one.
+    pub notes: Vec<Note>,
 }
 
 /// What a stream has done so far.
@@ -207,20 +209,26 @@ impl Stream {
         let building = &mut self.transactions.building;
         if building.is_empty() {
             let position = Some(self.transactions.position().clone());
-            self.give(Captured { block: None, position });
+            self.give(Captured { position, ..Captured::default() });
             return;
         }
         let (block, whole) = building.finish();
         let position = self.transactions.position().clone();
         match whole {
-            0 => self.give(Captured { block: Some(block), position: None }),
-            n if n == block.events => self.give(Captured { block: Some(block), position: Some(position) }),
+            0 => self.give(Captured { block: Some(block), ..Captured::default() }),
+            n if n == block.events => {
+                self.give(Captured { block: Some(block), position: Some(position), notes: Vec::new() })
+            }
             n => {
                 let n = u64::from(n);
                 let mut piece = block.slice(n, block.end());
                 piece.first = 0;
-                self.give(Captured { block: Some(block.slice(0, n)), position: Some(position) });
-                self.give(Captured { block: Some(piece), position: None });
+                self.give(Captured {
+                    block: Some(block.slice(0, n)),
+                    position: Some(position),
+                    notes: Vec::new(),
+                });
+                self.give(Captured { block: Some(piece), ..Captured::default() });
             }
         }
     }
