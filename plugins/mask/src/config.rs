@@ -2,18 +2,36 @@
 
 use std::collections::BTreeMap;
 
-use forebay_plugin::{Encoding, KeyedHash};
+use forebay_plugin::{Encoding, Error, KeyedHash, Problem, parse_part};
 use serde::Deserialize;
+use serde_json::Value;
 
 /// The route's configuration.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Config {
-    /// Rule by column name.
-    pub(crate) columns: BTreeMap<String, Rule>,
+    /// Rule by column name; read one by one ([`rules`](Config::rules)), so that all mistakes are told at once.
+    columns: BTreeMap<String, Value>,
     /// What becomes of a rule whose column the table has not.
     #[serde(default)]
     pub(crate) missing: Missing,
+}
+
+impl Config {
+    /// Each column's rule, with its place in the configuration.
+    pub(crate) fn rules(self) -> Result<Vec<(String, String, Rule)>, Error> {
+        let mut rules = Vec::with_capacity(self.columns.len());
+        let mut problems: Vec<Problem> = Vec::new();
+        for (name, rule) in self.columns {
+            let path = format!("columns.{name}");
+            match parse_part(&path, rule) {
+                Ok(rule) => rules.push((name, path, rule)),
+                Err(Error::Config(more) | Error::Schema(more)) => problems.extend(more),
+                Err(error) => return Err(error),
+            }
+        }
+        if problems.is_empty() { Ok(rules) } else { Err(Error::Config(problems)) }
+    }
 }
 
 /// See [`Config::missing`].
@@ -23,7 +41,7 @@ pub(crate) enum Missing {
     /// The route does not start: a mask that is not applied must not go unnoticed.
     #[default]
     Error,
-    /// The rule does nothing, for routes over tables of which only some have the column.
+    /// The rule does nothing: for routes over tables, or versions of a table, of which only some have the column.
     Ignore,
 }
 

@@ -5,7 +5,7 @@
 //!              "phone":  {"keep_last": 4},
 //!              "name":   {"keep_first": 1},
 //!              "ssn":    {"text": "REDACTED"},
-//!              "card":   {"hash": {"key": "<secret>", "encoding": "hex", "length": 32}},
+//!              "card":   {"hash": {"key": {"env": "PII_KEY"}, "encoding": "hex", "length": 32}},
 //!              "note":   {"null": true},
 //!              "secret": {"drop": true}},
 //!  "missing": "error"}
@@ -31,20 +31,25 @@ struct Mask {
 impl Transform for Mask {
     type Config = Config;
 
+    const SECRETS: &'static [&'static str] = &["columns.*.hash.key"];
+
     fn open(table: &TableSchema, config: Config) -> Result<Self, Error> {
         let mut mask = Mask { computed: Vec::new(), plan: Plan::default() };
         let mut problems = Vec::new();
-        for (name, rule) in config.columns {
-            match table.column(&name).and_then(|column| mask.add(column, table.def(column), rule)) {
-                Err(Error::Schema(_))
-                    if config.missing == Missing::Ignore && table.column(&name).is_err() => {}
-                Err(Error::Schema(problem) | Error::Config(problem) | Error::Data(problem)) => {
-                    problems.push(problem)
-                }
+        let ignore = config.missing == Missing::Ignore;
+        for (name, path, rule) in config.rules()? {
+            let added = match table.column(&name) {
+                Ok(column) => mask.add(column, table.def(column), rule),
+                Err(_) if ignore => Ok(()),
+                Err(_) => Err(Error::schema("", missing(table, &name))),
+            };
+            match added.map_err(|error| error.at(&path)) {
                 Ok(()) => {}
+                Err(Error::Schema(more) | Error::Config(more)) => problems.extend(more),
+                Err(error) => return Err(error),
             }
         }
-        if problems.is_empty() { Ok(mask) } else { Err(Error::Schema(problems.join("; "))) }
+        if problems.is_empty() { Ok(mask) } else { Err(Error::Schema(problems)) }
     }
 
     fn plan(&self) -> Plan {
@@ -66,6 +71,15 @@ impl Transform for Mask {
     }
 }
 
+/// A rule that finds no column stops the route, since a column may have a new name and go out unmasked.
+fn missing(table: &TableSchema, name: &str) -> String {
+    format!(
+        "table {}.{} has no column `{name}` (if it was renamed, name the new one too; `missing: ignore` lets rules \
+         rest on tables, and on versions of a table, that lack their column)",
+        table.database, table.table
+    )
+}
+
 impl Mask {
     /// Plans one rule.
     fn add(&mut self, column: u32, def: &ColumnDef, rule: Rule) -> Result<(), Error> {
@@ -76,20 +90,26 @@ impl Mask {
             Rule::Null => plan.nullify(column),
             Rule::KeepFirst(_) | Rule::KeepLast(_) | Rule::KeepDomain => {
                 if def.logical != LogicalType::Text {
-                    return Err(Error::Schema(format!(
-                        "column `{}` is {}: keep_first, keep_last and keep_domain work on text only",
-                        def.name, def.native_type
-                    )));
+                    return Err(Error::schema(
+                        "",
+                        format!(
+                            "column `{}` is {}: keep_first, keep_last and keep_domain work on text only",
+                            def.name, def.native_type
+                        ),
+                    ));
                 }
                 plan.read(column).replace(column)
             }
             Rule::Text(fixed) => plan.read(column).retype(column, text(fixed.chars().count().max(1))),
             Rule::Hash(hash) => {
                 if def.layout == Layout::Float {
-                    return Err(Error::Schema(format!(
-                        "column `{}` is {}: hash does not work on floating-point numbers",
-                        def.name, def.native_type
-                    )));
+                    return Err(Error::schema(
+                        "",
+                        format!(
+                            "column `{}` is {}: hash does not work on floating-point numbers",
+                            def.name, def.native_type
+                        ),
+                    ));
                 }
                 plan.read(column).retype(column, text(hash.length()))
             }

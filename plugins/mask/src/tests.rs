@@ -101,11 +101,16 @@ fn says_everything_that_is_wrong_with_the_table() {
     let columns =
         r#""columns": {"f": {"hash": {"key": "k"}}, "gone": {"null": true}, "j": {"keep_first": 1}}"#;
     let problem = run::<Mask>(&table, &format!("{{{columns}}}"), 1, Vec::new()).unwrap_err();
-    let Error::Schema(problem) = problem else { panic!("{problem:?}") };
+    let Error::Schema(problems) = problem else { panic!("{problem:?}") };
+    let said: Vec<_> =
+        problems.iter().map(|p| (p.path.as_str(), p.message.split(" (").next().unwrap())).collect();
     assert_eq!(
-        problem,
-        "column `f` is double: hash does not work on floating-point numbers; table shop.customers has no column \
-         `gone`; column `j` is json: keep_first, keep_last and keep_domain work on text only"
+        said,
+        [
+            ("columns.f", "column `f` is double: hash does not work on floating-point numbers"),
+            ("columns.gone", "table shop.customers has no column `gone`"),
+            ("columns.j", "column `j` is json: keep_first, keep_last and keep_domain work on text only"),
+        ]
     );
     let ignoring = r#"{"missing": "ignore", "columns": {"gone": {"null": true}}}"#;
     let (plan, _) = run::<Mask>(&table, ignoring, 1, Vec::new()).unwrap();
@@ -113,11 +118,24 @@ fn says_everything_that_is_wrong_with_the_table() {
 }
 
 #[test]
+fn says_everything_that_is_wrong_with_the_rules() {
+    let config =
+        r#"{"columns": {"a": {"keep_first": -1}, "b": {"null": true}, "c": {}, "d": {"hash": {"key": 1}}}}"#;
+    match run::<Mask>(&table([("x", Text)]), config, 1, Vec::new()) {
+        Err(Error::Config(problems)) => {
+            let paths: Vec<_> = problems.iter().map(|p| p.path.as_str()).collect();
+            assert_eq!(paths, ["columns.a.keep_first", "columns.c", "columns.d.hash.key"]);
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
 fn a_rule_is_one_rule() {
     let problem = |rule: &str| {
         let config = format!(r#"{{"columns": {{"x": {rule}}}}}"#);
         match run::<Mask>(&table([("x", Text)]), &config, 1, Vec::new()) {
-            Err(Error::Config(problem)) => problem,
+            Err(Error::Config(problems)) => format!("{}: {}", problems[0].path, problems[0].message),
             other => panic!("{other:?}"),
         }
     };

@@ -39,6 +39,7 @@ impl<T: Transform + Describe> Guest for Component<T> {
             name: T::NAME.to_owned(),
             version: T::VERSION.to_owned(),
             description: T::DESCRIPTION.to_owned(),
+            secrets: T::SECRETS.iter().map(|path| (*path).to_owned()).collect(),
         }
     }
 }
@@ -62,17 +63,33 @@ impl<T: Transform> GuestBinding for Bound<T> {
 /// Reads a configuration.
 ///
 /// # Errors
-/// [`Error::Config`] with the path of what is wrong (`columns.email.keep_last: ...`). The value that stands there is
-/// left out: it may be a secret.
+/// [`Error::Config`] with the path of what is wrong. The value that stands there is left out: it may be a secret.
 pub fn parse_config<C: DeserializeOwned>(json: &str) -> Result<C, Error> {
     let mut deserializer = serde_json::Deserializer::from_str(json);
-    let config = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
-        let path = error.path().to_string();
-        let problem = without_value(&error.inner().to_string());
-        Error::Config(if path == "." { problem } else { format!("{path}: {problem}") })
-    })?;
-    deserializer.end().map_err(|error| Error::Config(error.to_string()))?;
+    let config = serde_path_to_error::deserialize(&mut deserializer).map_err(|e| located("", e))?;
+    deserializer.end().map_err(|error| Error::config("", error.to_string()))?;
     Ok(config)
+}
+
+/// Reads a part of a configuration that was kept as a JSON value, so that a mistake in one part does not hide those in
+/// the others. `path` is where the part stands.
+///
+/// # Errors
+/// As [`parse_config`].
+pub fn parse_part<C: DeserializeOwned>(path: &str, part: serde_json::Value) -> Result<C, Error> {
+    serde_path_to_error::deserialize(part).map_err(|e| located(path, e))
+}
+
+fn located(path: &str, error: serde_path_to_error::Error<serde_json::Error>) -> Error {
+    let below = error.path().to_string();
+    let problem = without_value(&error.inner().to_string());
+    let path = match (path, below.as_str()) {
+        (path, ".") => path.to_owned(),
+        ("", below) => below.to_owned(),
+        (path, below) if below.starts_with('[') => format!("{path}{below}"),
+        (path, below) => format!("{path}.{below}"),
+    };
+    Error::config(path, problem)
 }
 
 /// serde's sentence without the value that it quotes, and without the line and column in a text that nobody sees.
@@ -123,7 +140,7 @@ mod tests {
 
     fn problem(json: &str) -> String {
         match parse_config::<Config>(json) {
-            Err(Error::Config(problem)) => problem,
+            Err(Error::Config(problems)) => format!("{}: {}", problems[0].path, problems[0].message),
             other => panic!("{other:?}"),
         }
     }
@@ -145,7 +162,9 @@ mod tests {
             problem(r#"{"columns":{"phone":{"kepp":1}}}"#),
             "columns.phone.kepp: unknown field `kepp`, expected `keep` or `encoding`"
         );
-        assert_eq!(problem("{}"), "missing field `columns`");
-        assert_eq!(problem(r#"{"columns":{}} x"#), "trailing characters at line 1 column 16");
+        let part = parse_part::<Rule>("columns.phone", serde_json::json!({ "keep": "s3cret" })).unwrap_err();
+        assert_eq!(part, Error::config("columns.phone.keep", "invalid type: string, expected u32"));
+        assert_eq!(problem("{}"), ": missing field `columns`");
+        assert_eq!(problem(r#"{"columns":{}} x"#), ": trailing characters at line 1 column 16");
     }
 }

@@ -63,13 +63,13 @@ use serde::de::DeserializeOwned;
 
 pub use bindings::forebay::transform::host::Level;
 pub use bindings::forebay::transform::types::{
-    Batch, Cells, Column, ColumnDef, Edit, Error, Layout, LogicalType, Output, Plan, Reject, Rename, Retype,
-    TableSchema, VarCells,
+    Batch, Cells, Column, ColumnDef, Edit, Error, Layout, LogicalType, Output, Plan, Problem, Reject, Rename,
+    Retype, TableSchema, VarCells,
 };
 pub use columns::{Cell, TextWriter, Texts};
 #[doc(hidden)]
 pub use component::{Component, Describe};
-pub use component::{log, parse_config};
+pub use component::{log, parse_config, parse_part};
 pub use hash::{Encoding, KeyedHash};
 
 /// A transform, bound to one version of one table.
@@ -80,10 +80,14 @@ pub trait Transform: Sized + 'static {
     /// The route's configuration; derive `serde::Deserialize` with `deny_unknown_fields`.
     type Config: DeserializeOwned;
 
+    /// Where in the configuration secrets stand, as `columns.*.hash.key`: only references to secrets are accepted
+    /// there, so that none is written down in plain.
+    const SECRETS: &'static [&'static str] = &[];
+
     /// Binds.
     ///
     /// # Errors
-    /// [`Error::Config`] or [`Error::Schema`], in words for the operator: the route does not start.
+    /// [`Error::Config`] or [`Error::Schema`] with every problem, in words for the operator: the route does not start.
     fn open(table: &TableSchema, config: Self::Config) -> Result<Self, Error>;
 
     /// What is read and changed; asked once.
@@ -97,6 +101,34 @@ pub trait Transform: Sized + 'static {
     fn apply(&self, batch: Batch) -> Result<Output, Error> {
         let _ = batch;
         Ok(Output::default())
+    }
+}
+
+impl Error {
+    /// A problem with the configuration at `path` (empty = all of it).
+    pub fn config(path: impl Into<String>, message: impl Into<String>) -> Error {
+        Error::Config(vec![Problem { path: path.into(), message: message.into() }])
+    }
+
+    /// A problem of what stands at `path` with the table.
+    pub fn schema(path: impl Into<String>, message: impl Into<String>) -> Error {
+        Error::Schema(vec![Problem { path: path.into(), message: message.into() }])
+    }
+
+    /// The same problems, at `path` where they had none.
+    #[must_use]
+    pub fn at(self, path: &str) -> Error {
+        let place = |mut problems: Vec<Problem>| {
+            for problem in problems.iter_mut().filter(|p| p.path.is_empty()) {
+                path.clone_into(&mut problem.path);
+            }
+            problems
+        };
+        match self {
+            Error::Config(problems) => Error::Config(place(problems)),
+            Error::Schema(problems) => Error::Schema(place(problems)),
+            Error::Data(words) => Error::Data(words),
+        }
     }
 }
 

@@ -10,7 +10,7 @@ impl TableSchema {
     pub fn column(&self, name: &str) -> Result<u32, Error> {
         let found = self.columns.iter().position(|c| c.name == name);
         found.map(|index| index as u32).ok_or_else(|| {
-            Error::Schema(format!("table {}.{} has no column `{name}`", self.database, self.table))
+            Error::schema("", format!("table {}.{} has no column `{name}`", self.database, self.table))
         })
     }
 
@@ -24,7 +24,7 @@ impl TableSchema {
         if def.logical == LogicalType::Text {
             return Ok(index);
         }
-        Err(Error::Schema(format!("column `{name}` is {}, not text", def.native_type)))
+        Err(Error::schema("", format!("column `{name}` is {}, not text", def.native_type)))
     }
 
     /// The column at an index from [`column`](Self::column).

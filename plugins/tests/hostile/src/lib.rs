@@ -90,8 +90,8 @@ impl Transform for Hostile {
         match does {
             Do::TrapInOpen => panic!("open goes wrong"),
             Do::LoopInOpen => spin(),
-            Do::ErrorConfig => return Err(Error::Config("no such thing".to_owned())),
-            Do::ErrorSchema => return Err(Error::Schema("not this table".to_owned())),
+            Do::ErrorConfig => return Err(Error::config("do", "no such thing")),
+            Do::ErrorSchema => return Err(Error::schema("", "not this table")),
             _ => {}
         }
         Ok(Hostile { does, columns: table.columns.len() as u32 })

@@ -16,6 +16,11 @@ use crate::plan::{Checked, Plan};
 use crate::plugin_log::clean;
 use crate::{codes, types};
 
+/// More problems than this of one configuration help nobody.
+const PROBLEMS: usize = 100;
+/// The longest path of one, bytes.
+const PATH: usize = 200;
+
 /// Images that one call is given at most; longer batches are cut.
 const IMAGES: usize = 8192;
 /// Bytes that one call is given, roughly, unless a single event has more.
@@ -64,6 +69,37 @@ pub struct Reject {
     pub reason: String,
 }
 
+/// Why a plugin was not bound.
+#[derive(Debug, thiserror::Error)]
+#[error("{fault}")]
+pub struct Refusal {
+    /// All of it in one.
+    pub fault: Fault,
+    /// What the plugin says of its configuration, place by place; empty if it failed in another way.
+    pub problems: Vec<ConfigProblem>,
+}
+
+/// What a plugin says of one place in its configuration.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConfigProblem {
+    /// As `columns.email.keep_last`; empty = all of it.
+    pub path: String,
+    /// In the plugin's words, at most 500 bytes.
+    pub message: String,
+}
+
+impl From<Fault> for Refusal {
+    fn from(fault: Fault) -> Self {
+        Refusal { fault, problems: Vec::new() }
+    }
+}
+
+impl From<Refusal> for Fault {
+    fn from(refusal: Refusal) -> Self {
+        refusal.fault
+    }
+}
+
 impl fmt::Debug for Binding {
     /// Without the configuration, which holds secrets.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -84,7 +120,7 @@ impl Plugin {
         table: &Arc<TableSchema>,
         config_json: &str,
         limits: &Limits,
-    ) -> Result<Binding, Fault> {
+    ) -> Result<Binding, Refusal> {
         let (live, said) = open(self, source, table, config_json, limits).await?;
         let checked = Checked::new(&said, table).map_err(|problem| {
             let what =
@@ -106,6 +142,15 @@ impl Plugin {
     }
 }
 
+/// `path: message; path: message`.
+fn in_a_line(problems: &[ConfigProblem]) -> String {
+    let one = |p: &ConfigProblem| match p.path.as_str() {
+        "" => p.message.clone(),
+        path => format!("{path}: {}", p.message),
+    };
+    problems.iter().map(one).collect::<Vec<_>>().join("; ")
+}
+
 /// A new instance, bound, with its plan.
 async fn open(
     plugin: &Plugin,
@@ -113,7 +158,7 @@ async fn open(
     table: &TableSchema,
     config: &str,
     limits: &Limits,
-) -> Result<(Live, wit::Plan), Fault> {
+) -> Result<(Live, wit::Plan), Refusal> {
     let about = || format!("plugin `{}` on {}", plugin.info().name, table.full_name());
     let stopped = |stop: Stop| {
         let fix = "report it to the plugin's author, or raise the limits of plugins";
@@ -129,16 +174,27 @@ async fn open(
     };
     let mut instance = Instance::start(&plugin.pre, &plugin.info().name, limits).await.map_err(stopped)?;
     let resource = instance.open(schema, config).await.map_err(stopped)?.map_err(|error| {
-        let (code, words, fix) = match error {
-            wit::Error::Config(words) => (codes::CONFIG, words, "correct the transform's `config`"),
-            wit::Error::Schema(words) => (
+        let (code, problems, fix) = match error {
+            wit::Error::Config(problems) => (codes::CONFIG, problems, "correct the transform's `config`"),
+            wit::Error::Schema(problems) => (
                 codes::SCHEMA,
-                words,
+                problems,
                 "correct the transform's `config`, or leave the table out of the route",
             ),
-            wit::Error::Data(words) => (codes::CONFIG, words, "report it to the plugin's author"),
+            wit::Error::Data(message) => {
+                let problem = wit::Problem { path: String::new(), message };
+                (codes::CONFIG, vec![problem], "report it to the plugin's author")
+            }
         };
-        Fault::new(code, format!("{}: {}", about(), clean(&words, MESSAGE))).fix(fix)
+        let clean = |p: wit::Problem| ConfigProblem {
+            path: clean(&p.path, PATH),
+            message: clean(&p.message, MESSAGE),
+        };
+        let problems: Vec<_> = problems.into_iter().take(PROBLEMS).map(clean).collect();
+        Refusal {
+            fault: Fault::new(code, format!("{}: {}", about(), in_a_line(&problems))).fix(fix),
+            problems,
+        }
     })?;
     let plan = instance.plan(resource).await.map_err(stopped)?;
     Ok((Live { instance, resource }, plan))
@@ -224,7 +280,15 @@ impl Binding {
                 Ok(answer) => {
                     self.live = Some(live);
                     return answer.map_err(|error| {
-                        let (wit::Error::Config(words) | wit::Error::Schema(words) | wit::Error::Data(words)) = error;
+                        let words = match error {
+                            wit::Error::Data(words) => words,
+                            wit::Error::Config(problems) | wit::Error::Schema(problems) => problems
+                                .into_iter()
+                                .map(|p| p.message)
+                                .take(PROBLEMS)
+                                .collect::<Vec<_>>()
+                                .join("; "),
+                        };
                         self.poison(codes::DATA, &words)
                     });
                 }

@@ -25,6 +25,8 @@ use crate::{codes, upload};
 const TRANSFORMER: &str = "forebay:transform/transformer@0.1.";
 /// Imports that plugins are given; `types` has no functions and needs nothing.
 const IMPORTS: [&str; 2] = ["forebay:transform/host@0.1.", "forebay:transform/types@0.1."];
+/// Places of secrets that a plugin may name.
+const SECRETS: usize = 100;
 const WORLD: &str = "forebay:transform/transform-plugin@0.1.0";
 
 /// The WASM host: one for each process. Clones share it; the last one to go joins its thread.
@@ -56,6 +58,9 @@ pub struct PluginInfo {
     pub version: String,
     /// One sentence.
     pub description: String,
+    /// Where in its configuration secrets stand, as `columns.*.hash.key`: only references are accepted there.
+    #[serde(default)]
+    pub secrets: Vec<String>,
     /// Of the uploaded bytes, in hexadecimal.
     pub sha256: String,
     /// Length of the upload.
@@ -148,6 +153,7 @@ impl Host {
             name: clean(said.name.trim(), 100),
             version: clean(said.version.trim(), 100),
             description: clean(said.description.trim(), 1000),
+            secrets: said.secrets.iter().take(SECRETS).map(|path| clean(path.trim(), 200)).collect(),
             sha256,
             bytes: bytes.len() as u64,
             world: WORLD.to_owned(),

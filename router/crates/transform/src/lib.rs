@@ -31,7 +31,7 @@ mod scatter;
 mod types;
 mod upload;
 
-pub use apply::{Applied, Binding, Reject};
+pub use apply::{Applied, Binding, ConfigProblem, Refusal, Reject};
 pub use host::{Host, Plugin, PluginInfo};
 pub use limits::Limits;
 pub use plan::Plan;

@@ -84,7 +84,7 @@ async fn memory_is_limited() {
         assert!(fault.message().contains("67108864"), "{fault}");
     }
     let tiny = Limits { memory_bytes: 64 << 10, ..Limits::default() };
-    let fault = hostile().bind("test", &notes(), &config("unchanged"), &tiny).await.unwrap_err();
+    let fault = hostile().bind("test", &notes(), &config("unchanged"), &tiny).await.unwrap_err().fault;
     assert_eq!(fault.code(), codes::BIND, "{fault}");
 }
 
@@ -106,7 +106,7 @@ async fn output_is_limited_over_all_pieces_of_a_batch() {
     let long = vec![Some("twenty bytes of text"); 20_000];
     let limits = Limits { output_bytes: 400_000, ..Limits::default() };
     let mut binding = hostile().bind("test", &table, &config("bad_name"), &limits).await;
-    assert_eq!(binding.unwrap_err().code(), codes::CONFIG);
+    assert_eq!(binding.unwrap_err().fault.code(), codes::CONFIG);
     binding = hostile().bind("test", &table, &config("log_flood"), &limits).await;
     let mut binding = binding.unwrap();
     let fault = binding.apply(&inserts(&table, &long)).await.unwrap_err();
@@ -120,7 +120,7 @@ async fn what_goes_wrong_while_binding_is_fatal() {
         ("trap_in_open", codes::BIND, "open goes wrong"),
         ("trap_in_plan", codes::BIND, "plan goes wrong"),
         ("loop_in_open", codes::BIND, "it ran for 300ms without an end"),
-        ("error_config", codes::CONFIG, "plugin `hostile` on shop.orders: no such thing"),
+        ("error_config", codes::CONFIG, "plugin `hostile` on shop.orders: do: no such thing"),
         ("error_schema", codes::SCHEMA, "not this table"),
         ("no_such_behaviour", codes::CONFIG, "unknown variant, expected"),
         ("plan_out_of_range", codes::BAD_PLAN, "no column number 99"),

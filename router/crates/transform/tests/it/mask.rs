@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use arrow_array::{Array as _, ArrayRef, Int32Array, StringArray};
 use arrow_buffer::BooleanBuffer;
-use forebay_model::{Batch, Column, ColumnType, Kind};
-use forebay_transform::{Limits, codes};
+use forebay_model::{Batch, Column, ColumnType, Fault, Kind};
+use forebay_transform::{Binding, Limits, codes};
 use proptest::prelude::*;
 
 use crate::support::{batch, column, id_column, plugin, table, text_column, texts};
@@ -80,7 +80,9 @@ async fn every_rule() {
 async fn a_wrong_configuration_is_answered_with_its_path() {
     let table = table(vec![id_column(), text_column("email")]);
     let mask = plugin("mask");
-    let bind = async |config: &str| mask.bind("test", &table, config, &Limits::default()).await;
+    let bind = async |config: &str| -> Result<Binding, Fault> {
+        Ok(mask.bind("test", &table, config, &Limits::default()).await?)
+    };
     let fault = bind(r#"{"columns": {"email": {"hash": {"key": 5}}}}"#).await.unwrap_err();
     assert_eq!(fault.code(), codes::CONFIG);
     assert!(

@@ -86,7 +86,7 @@ pub(crate) fn config(does: &str) -> String {
 /// The hostile guest, bound to a table with small limits.
 pub(crate) async fn bind(does: &str, table: &Arc<TableSchema>) -> Result<Binding, Fault> {
     let limits = Limits { batch_time: std::time::Duration::from_millis(300), ..Limits::default() };
-    hostile().bind("test", table, &config(does), &limits).await
+    Ok(hostile().bind("test", table, &config(does), &limits).await?)
 }
 
 /// The hostile guest, applied once to three notes.
