@@ -105,7 +105,7 @@ pub(super) async fn put(
 /// Deletes one document that nothing needs.
 pub(super) async fn delete(api: &Api, kind: DocKind, name: &str, expect: Expect) -> Result<(), Refusal> {
     let _alone = api.changes.lock().await;
-    let unknown = || Refusal::not_found(format!("there is no {kind}.{name}"));
+    let unknown = || Refusal::no_document(kind, name);
     let revision = api.engine.store().get(kind, name)?.ok_or_else(unknown)?.revision;
     expect.check(&format!("{kind}.{name}"), revision)?;
     api.engine.delete(kind, name, Some(revision)).await.map_err(|error| match error {

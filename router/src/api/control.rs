@@ -96,7 +96,7 @@ fn target(to: &Value) -> Result<OffsetTarget, Refusal> {
 
 async fn place(api: &Api, name: &str) -> Result<OffsetView, Refusal> {
     let status = api.engine.status().await;
-    let unknown = || Refusal::not_found(format!("there is no routes.{name}"));
+    let unknown = || Refusal::no_document(DocKind::Routes, name);
     let route = status.routes.iter().find(|route| route.name == name).ok_or_else(unknown)?;
     let first =
         status.sources.iter().find(|source| source.name == route.source).map_or(0, |source| source.first);
@@ -187,7 +187,7 @@ pub(super) async fn check(
     State(api): State<Api>,
     Path(name): Path<String>,
 ) -> Result<Json<ChecksView>, Refusal> {
-    let unknown = || Refusal::not_found(format!("there is no sources.{name}"));
+    let unknown = || Refusal::no_document(DocKind::Sources, &name);
     let stored = api.engine.store().get(DocKind::Sources, &name)?.ok_or_else(unknown)?;
     let def: SourceDef = serde_json::from_value(stored.value).map_err(|e| {
         forebay_model::Fault::new(crate::engine::codes::UNREADABLE, format!("sources.{name} cannot be read"))

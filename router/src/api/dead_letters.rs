@@ -77,7 +77,7 @@ impl From<DeadLetter> for LetterView {
 }
 
 fn known(api: &Api, name: &str) -> Result<(), Refusal> {
-    let unknown = || Refusal::not_found(format!("there is no routes.{name}"));
+    let unknown = || Refusal::no_document(DocKind::Routes, name);
     api.engine.store().get(DocKind::Routes, name)?.map(|_| ()).ok_or_else(unknown)
 }
 

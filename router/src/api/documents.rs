@@ -48,7 +48,7 @@ fn list(api: &Api, kind: DocKind) -> Result<Response, Refusal> {
 }
 
 fn get(api: &Api, kind: DocKind, name: &str) -> Result<Response, Refusal> {
-    let unknown = || Refusal::not_found(format!("there is no {kind}.{name}"));
+    let unknown = || Refusal::no_document(kind, name);
     let stored = api.engine.store().get(kind, name)?.ok_or_else(unknown)?;
     Ok(([(header::ETAG, etag(stored.revision))], Json(stored.value)).into_response())
 }

@@ -56,9 +56,12 @@ fn text(status: &Status) -> String {
         "Binlog bytes read since the process started.",
         &|s| Some(s.bytes_read as f64),
     );
-    each("forebay_source_lag_seconds", "gauge", "How old the newest change was when it was read.", &|s| {
-        s.lag_ms.map(|ms| ms as f64 / 1000.0)
-    });
+    each(
+        "forebay_source_lag_seconds",
+        "gauge",
+        "How old the newest change was when it was read; 0 while the server has nothing more.",
+        &|s| s.lag_ms.map(|ms| ms as f64 / 1000.0),
+    );
     each("forebay_changelog_bytes", "gauge", "Bytes of changes that the changelog holds.", &|s| {
         Some(s.log_bytes as f64)
     });

@@ -94,7 +94,7 @@ pub(super) async fn list(State(api): State<Api>) -> Result<Json<PluginViews>, Re
     )
 )]
 pub(super) async fn get(State(api): State<Api>, Path(name): Path<String>) -> Result<Response, Refusal> {
-    let unknown = || Refusal::not_found(format!("there is no plugins.{name}"));
+    let unknown = || Refusal::no_document(DocKind::Plugins, &name);
     let document = api.engine.store().get(DocKind::Plugins, &name)?.ok_or_else(unknown)?;
     answer(&api, document, StatusCode::OK).await
 }

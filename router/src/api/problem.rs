@@ -4,6 +4,7 @@
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use forebay_model::{Class, Code, Fault};
+use forebay_store::DocKind;
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -57,6 +58,12 @@ impl Refusal {
 
     pub(super) fn not_found(what: impl Into<String>) -> Self {
         Refusal::new(StatusCode::NOT_FOUND, codes::NOT_FOUND, what)
+    }
+
+    pub(super) fn no_document(kind: DocKind, name: &str) -> Self {
+        let mut refusal = Refusal::not_found(format!("there is no {kind}.{name}"));
+        refusal.0.path = format!("{kind}.{name}");
+        refusal.suggest(format!("GET /v1/{kind} lists what there is"))
     }
 
     pub(super) fn bad_request(what: impl Into<String>) -> Self {

@@ -21,9 +21,9 @@ pub use document::{
     TlsDef, TransformDef,
 };
 pub use plan::{Action, Plan, Step};
-pub use problem::Problem;
-pub use secrets::{resolve_config, resolve_secret};
-pub use validate::{Existing, Mode, Wanted, check, check_delete};
+pub use problem::{Problem, child, item};
+pub use secrets::{plain_secrets, resolve_config, resolve_secret};
+pub use validate::{Checked, Existing, Mode, Wanted, check, check_delete};
 pub use yaml::{from_yaml, to_yaml};
 
 #[cfg(test)]

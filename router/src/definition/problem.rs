@@ -48,7 +48,7 @@ impl Problem {
 }
 
 /// The path of something inside `path`: `path.key`, or `path["k.e.y"]` for a key that is not a plain word.
-pub(super) fn child(path: &str, key: &str) -> String {
+pub fn child(path: &str, key: &str) -> String {
     let plain = !key.is_empty() && key.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_');
     match (path, plain) {
         ("", true) => key.to_owned(),
@@ -58,7 +58,7 @@ pub(super) fn child(path: &str, key: &str) -> String {
 }
 
 /// The path of a list's item.
-pub(super) fn item(path: &str, index: usize) -> String {
+pub fn item(path: &str, index: usize) -> String {
     format!("{path}[{index}]")
 }
 

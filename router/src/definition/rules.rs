@@ -173,6 +173,31 @@ pub(super) fn route(path: &str, def: &RouteDef, whole: &Whole, problems: &mut Pr
     within(child(&dead_letters, "window_s"), Some(def.dead_letters.window_s), 1..=86_400, problems);
 }
 
+/// Two routes that write to one place would spoil it for both.
+pub(super) fn places(whole: &Whole, problems: &mut Problems) {
+    let mut taken: BTreeMap<String, &str> = BTreeMap::new();
+    let mut routes: Vec<&Entry<RouteDef>> = whole.routes.iter().collect();
+    routes.sort_by_key(|r| r.is_wanted);
+    for route in routes {
+        let Some((below, place)) = route.def.as_ref().and_then(|def| def.sink.place(&route.name)) else {
+            continue;
+        };
+        match taken.entry(place) {
+            std::collections::btree_map::Entry::Vacant(free) => {
+                free.insert(&route.name);
+            }
+            std::collections::btree_map::Entry::Occupied(taken) => {
+                let message = format!("route {} writes to `{}` already", taken.get(), taken.key());
+                let path = format!("{}.sink.{below}", child("routes", &route.name));
+                problems.push(
+                    Problem::new(codes::DUPLICATE, path, message)
+                        .suggest("give each route a file of its own"),
+                );
+            }
+        }
+    }
+}
+
 /// Patterns of the route that can never match what its source captures.
 pub(super) fn route_tables(path: &str, def: &RouteDef, whole: &Whole, problems: &mut Problems) {
     let source = whole.sources.iter().find(|s| s.name == def.source).and_then(|s| s.def.as_ref());

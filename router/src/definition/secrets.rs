@@ -4,6 +4,7 @@ use forebay_model::{Fault, Secret, SecretRef};
 use serde_json::{Map, Value};
 
 use super::codes;
+use super::problem::{child, item};
 
 /// A longer file is no secret, bytes.
 const FILE_BYTES: u64 = 64 << 10;
@@ -46,31 +47,74 @@ pub fn resolve_secret(reference: &SecretRef) -> Result<Secret, Fault> {
 /// secrets: it goes to the plugin and nowhere else.
 ///
 /// # Errors
-/// What `resolve` says of the first secret that is missing.
+/// What `resolve` says of each secret that is missing, with its path in the configuration.
 pub fn resolve_config(
     config: &Map<String, Value>,
     resolve: &dyn Fn(&SecretRef) -> Result<Secret, Fault>,
-) -> Result<Value, Fault> {
-    let mut resolved = config.clone();
-    for value in resolved.values_mut() {
-        resolve_value(value, resolve)?;
-    }
-    Ok(Value::Object(resolved))
+) -> Result<Value, Vec<(String, Fault)>> {
+    let mut resolved = Value::Object(config.clone());
+    let mut missing = Vec::new();
+    each_value("", &mut resolved, &mut |path, value| {
+        let Some(reference) = reference(value) else { return true };
+        match resolve(&reference) {
+            Ok(secret) => *value = Value::from(secret.expose()),
+            Err(fault) => missing.push((path.to_owned(), fault)),
+        }
+        false
+    });
+    if missing.is_empty() { Ok(resolved) } else { Err(missing) }
 }
 
-fn resolve_value(
-    value: &mut Value,
-    resolve: &dyn Fn(&SecretRef) -> Result<Secret, Fault>,
-) -> Result<(), Fault> {
-    if let Some(reference) = reference(value) {
-        *value = Value::from(resolve(&reference)?.expose());
-        return Ok(());
+/// Where secrets stand in plain in a plugin's configuration. `places` are the paths at which the plugin takes secrets, with
+/// `*` for any key or index.
+pub fn plain_secrets(config: &Map<String, Value>, places: &[String]) -> Vec<String> {
+    let mut plain = Vec::new();
+    each_value("", &mut Value::Object(config.clone()), &mut |path, value| {
+        let is_reference = reference(value).is_some();
+        if !is_reference && !value.is_null() && places.iter().any(|place| lies_at(place, path)) {
+            plain.push(path.to_owned());
+        }
+        !is_reference
+    });
+    plain
+}
+
+/// Visits a value and what is inside it, as long as `visit` says so.
+fn each_value(path: &str, value: &mut Value, visit: &mut dyn FnMut(&str, &mut Value) -> bool) {
+    if !visit(path, value) {
+        return;
     }
     match value {
-        Value::Array(items) => items.iter_mut().try_for_each(|item| resolve_value(item, resolve)),
-        Value::Object(fields) => fields.values_mut().try_for_each(|field| resolve_value(field, resolve)),
-        _ => Ok(()),
+        Value::Array(items) => {
+            items.iter_mut().enumerate().for_each(|(i, below)| each_value(&item(path, i), below, visit));
+        }
+        Value::Object(fields) => {
+            fields.iter_mut().for_each(|(key, below)| each_value(&child(path, key), below, visit));
+        }
+        _ => {}
     }
+}
+
+/// Whether a path such as `columns.phone.hash.key` or `columns["a.b"].hash.key` is one that `columns.*.hash.key` means.
+fn lies_at(place: &str, path: &str) -> bool {
+    let mut rest = path;
+    for step in place.split('.') {
+        rest = rest.strip_prefix('.').unwrap_or(rest);
+        let quoted = rest.starts_with("[\"");
+        let end = match rest.strip_prefix('[') {
+            Some(_) if quoted => rest.find("\"]").map(|at| at + 2),
+            Some(_) => rest.find(']').map(|at| at + 1),
+            None => Some(rest.find(['.', '[']).unwrap_or(rest.len())),
+        };
+        let Some((at, left)) = end.filter(|&end| end > 0).and_then(|end| rest.split_at_checked(end)) else {
+            return false;
+        };
+        if step != "*" && step != at {
+            return false;
+        }
+        rest = left;
+    }
+    rest.is_empty()
 }
 
 /// The reference that a value of exactly that form is.
@@ -108,6 +152,28 @@ mod tests {
                 "list": ["<file /f>", { "env": "A", "more": 1 }, "env"],
             })
         );
+    }
+
+    #[test]
+    fn a_secret_in_plain_is_seen_where_the_plugin_takes_one() {
+        let config = json!({ "columns": {
+            "phone": { "hash": { "key": "hunter2" } },
+            "a.b": { "hash": { "key": "hunter2" } },
+            "card": { "hash": { "key": { "env": "K" } } },
+            "name": { "text": "hunter2" },
+            "list": [{ "key": 5 }],
+        }});
+        let config = config.as_object().unwrap();
+        let at = |places: &[&str]| {
+            plain_secrets(config, &places.iter().map(|p| (*p).to_owned()).collect::<Vec<_>>())
+        };
+        assert_eq!(at(&["columns.*.hash.key"]), ["columns.phone.hash.key", "columns[\"a.b\"].hash.key"]);
+        assert_eq!(at(&["columns.list.*.key"]), ["columns.list[0].key"]);
+        assert_eq!(
+            at(&["columns.*.hash", "key", ""]),
+            ["columns.phone.hash", "columns[\"a.b\"].hash", "columns.card.hash"]
+        );
+        assert_eq!(at(&[]), [""; 0]);
     }
 
     #[test]

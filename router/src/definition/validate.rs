@@ -53,7 +53,39 @@ impl Existing {
     }
 }
 
-/// Definitions without a problem.
+/// What a check has found so far.
+#[derive(Clone, Debug)]
+pub struct Checked {
+    /// The definitions, as far as they could be read; what is wrong in them is mended or left out.
+    pub wanted: Wanted,
+    problems: Vec<Problem>,
+    /// Where the structure was mended, so that meaning is not looked for there.
+    mended: Vec<String>,
+}
+
+impl Checked {
+    /// Adds a problem, unless it lies where something worse was told already.
+    pub fn note(&mut self, problem: Problem) {
+        if !self.mended.iter().any(|mended| related(mended, &problem.path)) {
+            self.problems.push(problem);
+        }
+    }
+
+    /// Whether nothing is wrong at the path or inside it.
+    pub fn is_sound(&self, path: &str) -> bool {
+        !self.problems.iter().any(|problem| related(path, &problem.path))
+    }
+
+    /// The definitions, if nothing is wrong with them.
+    ///
+    /// # Errors
+    /// Every problem.
+    pub fn finish(self) -> Result<Wanted, Vec<Problem>> {
+        if self.problems.is_empty() { Ok(self.wanted) } else { Err(self.problems) }
+    }
+}
+
+/// Definitions as they are to be.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Wanted {
     /// The documents; plugins by hash.
@@ -64,11 +96,9 @@ pub struct Wanted {
     pub mode: Mode,
 }
 
-/// Checks definitions (an object with `sources`, `plugins` and `routes`) against themselves and what is stored.
-///
-/// # Errors
-/// Every problem, the structural ones first, each in the order of the documents.
-pub fn check(value: &Value, existing: &Existing, mode: Mode) -> Result<Wanted, Vec<Problem>> {
+/// Checks definitions (an object with `sources`, `plugins` and `routes`) against themselves and what is stored: every
+/// problem, the structural ones first, each in the order of the documents.
+pub fn check(value: &Value, existing: &Existing, mode: Mode) -> Checked {
     let mut checking = Checking::default();
     let sections = checking.sections(value);
     let sources: BTreeMap<String, Option<SourceDef>> = checking.documents(DocKind::Sources, &sections);
@@ -82,16 +112,16 @@ pub fn check(value: &Value, existing: &Existing, mode: Mode) -> Result<Wanted, V
         routes: merged(existing.of_kind(DocKind::Routes), routes, mode),
     };
     checking.meaning(&whole);
-    if !checking.problems.is_empty() {
-        return Err(checking.problems);
-    }
     let definitions = Definitions {
         sources: whole.sources.into_iter().filter_map(Entry::wanted).collect(),
         plugins: components.iter().map(|(name, (sha256, _))| (name.clone(), by_hash(sha256))).collect(),
         routes: whole.routes.into_iter().filter_map(Entry::wanted).collect(),
     };
     let components = components.into_values().filter_map(|(sha256, bytes)| Some((sha256, bytes?))).collect();
-    Ok(Wanted { definitions, components, mode })
+    let wanted = Wanted { definitions, components, mode };
+    let mut checked = Checked { wanted, problems: checking.problems, mended: checking.mended };
+    checking.found.into_iter().for_each(|problem| checked.note(problem));
+    checked
 }
 
 /// The problems with deleting a document: the routes that use it.
@@ -162,9 +192,12 @@ type Sections<'a> = BTreeMap<DocKind, Vec<(&'a String, &'a Value)>>;
 
 #[derive(Default)]
 struct Checking {
+    /// Of structure.
     problems: Vec<Problem>,
-    /// Where the structure was mended, so that meaning is not looked for there.
+    /// See [`Checked::mended`].
     mended: Vec<String>,
+    /// Of meaning.
+    found: Vec<Problem>,
 }
 
 impl Checking {
@@ -234,37 +267,29 @@ impl Checking {
                 Ok(component) => {
                     components.insert(name.clone(), component);
                 }
-                Err(problem) => self.note(problem),
+                Err(problem) => self.found.push(problem),
             }
         }
         components
     }
 
     fn meaning(&mut self, whole: &Whole) {
-        let mut found = Vec::new();
+        let found = &mut self.found;
         for source in whole.sources.iter().filter(|s| s.is_wanted) {
             if let Some(def) = &source.def {
-                rules::source(&child("sources", &source.name), def, &mut found);
+                rules::source(&child("sources", &source.name), def, found);
             }
         }
-        rules::server_ids(whole, &mut found);
+        rules::server_ids(whole, found);
+        rules::places(whole, found);
         for route in &whole.routes {
             let Some(def) = &route.def else { continue };
             let path = child("routes", &route.name);
             if route.is_wanted {
-                rules::route(&path, def, whole, &mut found);
+                rules::route(&path, def, whole, found);
             } else if whole.sources.iter().any(|s| s.is_wanted && s.name == def.source) {
-                rules::route_tables(&path, def, whole, &mut found);
+                rules::route_tables(&path, def, whole, found);
             }
-        }
-        for problem in found {
-            self.note(problem);
-        }
-    }
-
-    fn note(&mut self, problem: Problem) {
-        if !self.mended.iter().any(|mended| related(mended, &problem.path)) {
-            self.problems.push(problem);
         }
     }
 }

@@ -8,7 +8,7 @@ use forebay_model::Fault;
 use forebay_sink::{Mark, Opening};
 use forebay_source::mysql;
 use forebay_store::{DocKind, Store};
-use forebay_transform::{Host, Limits};
+use forebay_transform::{Host, Limits, Plugin};
 use serde_json::Value;
 
 use super::chain::{Chain, Step};
@@ -115,33 +115,40 @@ pub(super) async fn open_route(
 
 /// One transform as it is stored, with its secrets resolved.
 async fn open_step(parts: &Parts, transform: &TransformDef) -> Result<Step, Fault> {
-    let sha256 = plugin_sha256(&parts.store, &transform.plugin)?;
-    let bytes = parts.store.plugin(&sha256)?;
-    step(parts, transform, &sha256, bytes).await
+    let (plugin, limits) = open_plugin(parts, transform).await?;
+    let config = definition::resolve_config(&transform.config, &definition::resolve_secret);
+    let config = config.map_err(|missing| missing.into_iter().next().expect("a failure has a first").1)?;
+    Ok(Step { plugin, config: config.to_string(), limits })
 }
 
-/// One transform as it would be once `wanted` is stored.
-pub(super) async fn open_step_of(
+async fn open_plugin(parts: &Parts, transform: &TransformDef) -> Result<(Plugin, Limits), Fault> {
+    let sha256 = plugin_sha256(&parts.store, &transform.plugin)?;
+    let bytes = parts.store.plugin(&sha256)?;
+    load(parts, transform, &sha256, bytes).await
+}
+
+/// A transform's plugin and its limits, as they would be once `wanted` is stored.
+pub(super) async fn open_plugin_of(
     parts: &Parts,
     transform: &TransformDef,
     wanted: &Wanted,
-) -> Result<Step, Fault> {
+) -> Result<(Plugin, Limits), Fault> {
     match wanted.definitions.plugins.get(&transform.plugin).and_then(|p| p.sha256.clone()) {
         Some(sha256) => {
             let along = wanted.components.get(&sha256).cloned();
             let bytes = if along.is_some() { along } else { parts.store.plugin(&sha256)? };
-            step(parts, transform, &sha256, bytes).await
+            load(parts, transform, &sha256, bytes).await
         }
-        None => open_step(parts, transform).await,
+        None => open_plugin(parts, transform).await,
     }
 }
 
-async fn step(
+async fn load(
     parts: &Parts,
     transform: &TransformDef,
     sha256: &str,
     bytes: Option<Vec<u8>>,
-) -> Result<Step, Fault> {
+) -> Result<(Plugin, Limits), Fault> {
     let bytes = bytes.ok_or_else(|| {
         Fault::new(codes::UNKNOWN, format!("plugin {} ({sha256}) is not in the store", transform.plugin))
             .fix("upload it again: PUT /v1/plugins/{name}")
@@ -149,7 +156,6 @@ async fn step(
     let host = parts.host.clone();
     let loading = tokio::task::spawn_blocking(move || host.load(&bytes));
     let plugin = loading.await.expect("loading a plugin does not panic")?;
-    let config = definition::resolve_config(&transform.config, &definition::resolve_secret)?;
     let mut limits = Limits::default();
     if let Some(mib) = transform.limits.memory_mib {
         limits.memory_bytes = (mib as usize) << 20;
@@ -157,7 +163,7 @@ async fn step(
     if let Some(ms) = transform.limits.batch_ms {
         limits.batch_time = Duration::from_millis(u64::from(ms));
     }
-    Ok(Step { plugin, config: config.to_string(), limits })
+    Ok((plugin, limits))
 }
 
 fn plugin_sha256(store: &Store, name: &str) -> Result<String, Fault> {

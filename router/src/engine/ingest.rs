@@ -16,6 +16,8 @@ use super::status::{FaultView, SourceState, now_us};
 
 /// A fault of a source that waiting alone does not mend: somebody mends the server, and nobody tells us. Look again.
 const LOOK_AGAIN: Duration = Duration::from_secs(60);
+/// A server that says nothing for so long has said everything.
+const QUIET: Duration = Duration::from_secs(2);
 
 /// What a source tells of its reading.
 #[derive(Clone, Debug)]
@@ -106,7 +108,12 @@ impl Ingest {
         let bytes_before = self.reading.borrow().bytes_read;
         let mut told = Instant::now() - Duration::from_secs(1);
         loop {
-            let captured = stream.next().await?;
+            let Ok(captured) = tokio::time::timeout(QUIET, stream.next()).await else {
+                // the server has nothing more to say: whatever it said last, nothing is missing here
+                self.reading.send_modify(|r| r.lag_ms = r.lag_ms.map(|_| 0));
+                continue;
+            };
+            let captured = captured?;
             let stats = stream.stats();
             // at the head every block may be the last for a while
             if !stats.catching_up || told.elapsed() >= Duration::from_millis(200) {

@@ -18,6 +18,7 @@ mod select;
 mod status;
 mod supervise;
 mod tail;
+mod world;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -51,6 +52,8 @@ pub struct Engine {
 struct Inner {
     parts: Parts,
     running: Mutex<Running>,
+    /// Held while definitions change.
+    changes: Mutex<()>,
     tasks: TaskTracker,
     stop: CancellationToken,
 }
@@ -79,6 +82,7 @@ impl Engine {
             inner: Arc::new(Inner {
                 parts: Parts { store, host, checkpoints, data_dir },
                 running: Mutex::new(Running::default()),
+                changes: Mutex::new(()),
                 tasks: TaskTracker::new(),
                 stop: CancellationToken::new(),
             }),

@@ -119,7 +119,7 @@ pub struct SourceStatus {
     pub waits_for: Option<String>,
     /// Binlog bytes read since the start of this process.
     pub bytes_read: u64,
-    /// How old the newest change was when it was read, in milliseconds.
+    /// How old the newest change was when it was read, in milliseconds; 0 once the server has had nothing more for two seconds.
     pub lag_ms: Option<u64>,
     /// What the server calls itself.
     pub server_version: Option<String>,

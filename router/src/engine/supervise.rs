@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 use std::panic::AssertUnwindSafe;
+use std::path::PathBuf;
 
 use forebay_changelog::Log;
 use forebay_model::Fault;
@@ -18,7 +19,7 @@ use super::ingest::{Ingest, Reading, rand};
 use super::route::{self, Progress};
 use super::status::{FaultView, RouteState, SourceState};
 use super::{Engine, codes, until};
-use crate::definition::{RouteDef, SourceDef, StartAt};
+use crate::definition::{Action, Plan, RouteDef, SourceDef, StartAt};
 
 /// A source with its changelog. The changelog stays open while the reading restarts, so that routes go on.
 pub(super) struct RunningSource {
@@ -233,8 +234,31 @@ impl Engine {
         route
     }
 
+    /// A crash between the deletion of a definition and that of what belonged to it leaves a changelog or a checkpoint behind: a
+    /// new source or route of that name must not take it for its own.
+    pub(super) async fn clear_leftovers(&self, plan: &Plan) -> Result<(), Fault> {
+        for step in plan.steps.iter().filter(|s| s.action == Action::Create) {
+            match step.kind {
+                DocKind::Sources if self.log_dir(&step.name).exists() => {
+                    tracing::warn!(
+                        source = step.name,
+                        "the changelog of an earlier source of this name is deleted"
+                    );
+                    self.remove_log(&step.name).await;
+                }
+                DocKind::Routes => self.inner.parts.checkpoints.forget(&step.name).await?,
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn log_dir(&self, source: &str) -> PathBuf {
+        self.inner.parts.data_dir.join("sources").join(source)
+    }
+
     async fn remove_log(&self, source: &str) {
-        let dir = self.inner.parts.data_dir.join("sources").join(source);
+        let dir = self.log_dir(source);
         match tokio::fs::remove_dir_all(&dir).await {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
                 tracing::warn!(source, %error, "the changelog of the removed source could not be deleted: {}", dir.display());

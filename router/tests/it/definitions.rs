@@ -51,16 +51,58 @@ async fn what_only_the_world_can_tell_is_told_too() {
     let told = problems(&rig, &json!({ "sources": { "db": source } })).await;
     assert_eq!(told, [("sources.db.tables[1]".to_owned(), "engine.no_such_table".to_owned())]);
 
-    // a configuration that the plugin refuses, and a column that is not there
-    for (config, word) in [
-        (json!({ "columns": { "email": { "kep_first": 1 } } }), "transform.config"),
-        (json!({ "columns": { "mail": { "null": true } } }), "transform.schema"),
+    // a configuration that the plugin refuses, columns that are not there, secrets in plain and missing ones
+    let places = |below: &[&str], word: &str| -> Vec<(String, String)> {
+        below.iter().map(|b| (format!("routes.r.transforms[0].config.{b}"), word.to_owned())).collect()
+    };
+    for (columns, below, word) in [
+        (
+            json!({ "email": { "kep_first": 1 }, "id": { "keep_last": -1 } }),
+            &["columns.email.kep_first", "columns.id.keep_last"][..],
+            "transform.config",
+        ),
+        (
+            json!({ "mail": { "null": true }, "e-mail": { "null": true } }),
+            &["columns.e-mail", "columns.mail"],
+            "transform.schema",
+        ),
+        (
+            json!({ "email": { "hash": { "key": "hunter2" } } }),
+            &["columns.email.hash.key"],
+            "definition.secret_in_plain",
+        ),
+        (
+            json!({ "email": { "hash": { "key": { "env": "NOT_SET" } } } }),
+            &["columns.email.hash.key"],
+            "definition.secret_missing",
+        ),
     ] {
-        let wanted =
-            definitions(json!({ "plugin": "mask", "config": config }), json!({ "mask": plugin("mask") }));
-        let told = problems(&rig, &wanted).await;
-        assert_eq!(told, [("routes.r.transforms[0].config".to_owned(), word.to_owned())]);
+        let transform = json!({ "plugin": "mask", "config": { "columns": columns } });
+        let told = problems(&rig, &definitions(transform, json!({ "mask": plugin("mask") }))).await;
+        assert_eq!(told, places(below, word));
     }
+
+    // what is wrong in itself, in the world, and between two routes, in one answer
+    let hook = json!({ "webhook": { "url": "http://127.0.0.1:9/", "secret": { "env": "NOT_SET" } } });
+    let mut wanted = definitions(
+        json!({ "plugin": "mask", "config": { "columns": { "mail": { "null": true } } } }),
+        json!({ "mask": plugin("mask") }),
+    );
+    let mut hooked = rig.route(file.clone(), json!([]));
+    hooked["sink"] = hook;
+    hooked["tables"] = json!([format!("{database}.gone")]);
+    hooked["form"] = json!("earliest");
+    wanted["routes"]["hooked"] = hooked;
+    wanted["routes"]["twin"] = rig.route(file.clone(), json!([]));
+    let told = problems(&rig, &wanted).await;
+    let expected = [
+        ("routes.hooked.form", "definition.unknown_field"),
+        ("routes.twin.sink.file.path", "definition.duplicate"),
+        ("routes.hooked.sink.webhook.secret", "definition.secret_missing"),
+        ("routes.hooked.tables[0]", "engine.no_such_table"),
+        ("routes.r.transforms[0].config.columns.mail", "transform.schema"),
+    ];
+    assert_eq!(told, expected.map(|(path, code)| (path.to_owned(), code.to_owned())));
 
     // a web page where a component should be
     use base64::Engine as _;

@@ -53,12 +53,24 @@ impl SinkConfig {
         problems.into_iter().map(|(path, words)| (below(path), words)).collect()
     }
 
-    /// Every secret that it refers to.
-    pub fn secrets(&self) -> Vec<&SecretRef> {
-        match self {
+    /// Every secret that it refers to, with its path below the sink (`webhook.secret`).
+    pub fn secrets(&self) -> Vec<(String, &SecretRef)> {
+        let secrets = match self {
             SinkConfig::File(_) | SinkConfig::Console(_) => Vec::new(),
             #[cfg(feature = "webhook")]
             SinkConfig::Webhook(config) => config.secrets(),
+        };
+        secrets.into_iter().map(|(path, secret)| (format!("{}.{path}", self.kind()), secret)).collect()
+    }
+
+    /// What no two routes may write to at once, with its path below the sink: two that do would spoil it.
+    pub fn place(&self, route: &str) -> Option<(String, String)> {
+        match self {
+            SinkConfig::File(config) => Some(("file.path".to_owned(), config.place(route))),
+            SinkConfig::Console(_) => None,
+            // an endpoint can tell deliveries apart by their ids
+            #[cfg(feature = "webhook")]
+            SinkConfig::Webhook(_) => None,
         }
     }
 

@@ -7,7 +7,7 @@ use super::*;
 
 #[test]
 fn good_definitions_are_read_with_their_defaults() {
-    let wanted = check(&from_yaml(SHOP).unwrap(), &Existing::default(), Mode::Merge).unwrap();
+    let wanted = check(&from_yaml(SHOP).unwrap(), &Existing::default(), Mode::Merge).finish().unwrap();
     assert_eq!(wanted.components.get(MASK).map(Vec::as_slice), Some(b"\0asm".as_slice()));
     let source = &wanted.definitions.sources["shop"];
     assert_eq!(
@@ -28,7 +28,8 @@ fn a_default_that_is_written_is_the_same_as_one_left_out() {
             "    sink:",
             "    from: now\n    paused: false\n    dead_letters: { stop_after: 100 }\n    sink:",
         );
-    let wanted = |yaml: &str| check(&from_yaml(yaml).unwrap(), &Existing::default(), Mode::Merge).unwrap();
+    let wanted =
+        |yaml: &str| check(&from_yaml(yaml).unwrap(), &Existing::default(), Mode::Merge).finish().unwrap();
     let value = |yaml| serde_json::to_value(wanted(yaml).definitions).unwrap();
     assert_eq!(value(&long), value(SHOP));
     assert_eq!(value(SHOP)["sources"]["shop"].get("start"), None);
@@ -76,7 +77,7 @@ fn a_plan_says_what_changes() {
         .replace("    source: shop", "    source: shop\n    from: earliest")
         + "  new:\n    source: shop\n    tables: [ \"*.*\" ]\n    sink: { console: {} }\n";
     let plan = |yaml: &str, mode| {
-        let wanted = check(&from_yaml(yaml).unwrap(), &shop(), mode).unwrap();
+        let wanted = check(&from_yaml(yaml).unwrap(), &shop(), mode).finish().unwrap();
         let steps = Plan::new(&shop(), &wanted).steps;
         let step = |s: Step| format!("{:?} {}.{} {}", s.action, s.kind, s.name, s.changed.join(" "));
         steps.into_iter().map(step).collect::<Vec<_>>()
@@ -109,7 +110,7 @@ async fn applying_twice_changes_nothing() {
     let store = Store::open(&dir.path().join("control.redb")).unwrap();
     let apply = async |yaml: &str, mode| {
         let existing = Existing::read(&store).unwrap();
-        let wanted = check(&from_yaml(yaml).unwrap(), &existing, mode).unwrap();
+        let wanted = check(&from_yaml(yaml).unwrap(), &existing, mode).finish().unwrap();
         let plan = Plan::new(&existing, &wanted);
         for bytes in wanted.components.into_values() {
             store.put_plugin(bytes).await.unwrap();
@@ -141,7 +142,7 @@ async fn a_plan_that_somebody_overtook_is_not_carried_out() {
     let store = Store::open(&dir.path().join("control.redb")).unwrap();
     let yaml = SHOP.split_once("plugins:").unwrap().0;
     let existing = Existing::read(&store).unwrap();
-    let wanted = check(&from_yaml(yaml).unwrap(), &existing, Mode::Merge).unwrap();
+    let wanted = check(&from_yaml(yaml).unwrap(), &existing, Mode::Merge).finish().unwrap();
     let plan = Plan::new(&existing, &wanted);
     store.write(plan.changes()).await.unwrap();
     assert_eq!(store.write(plan.changes()).await.unwrap_err().code().name, "store.conflict");

@@ -36,7 +36,7 @@ fn stored(kind: DocKind, name: &str, value: Value) -> Document {
 
 /// What is stored after the definitions above were applied.
 fn shop() -> Existing {
-    let wanted = check(&from_yaml(SHOP).unwrap(), &Existing::default(), Mode::Merge).unwrap();
+    let wanted = check(&from_yaml(SHOP).unwrap(), &Existing::default(), Mode::Merge).finish().unwrap();
     let definitions = serde_json::to_value(&wanted.definitions).unwrap();
     let documents = DocKind::ALL.into_iter().flat_map(|kind| {
         let section = definitions[kind.as_str()].as_object().unwrap().clone();
@@ -47,7 +47,7 @@ fn shop() -> Existing {
 
 /// `code path: message (suggestion)` of every problem, without the code's `definition.`.
 fn told(yaml: &str, existing: &Existing, mode: Mode) -> Vec<String> {
-    let problems = check(&from_yaml(yaml).unwrap(), existing, mode).err().unwrap_or_default();
+    let problems = check(&from_yaml(yaml).unwrap(), existing, mode).finish().err().unwrap_or_default();
     let line = |p: Problem| {
         let code = p.code.strip_prefix("definition.").unwrap().to_owned();
         let suggestion = if p.suggestion.is_empty() { String::new() } else { format!(" ({})", p.suggestion) };

@@ -37,7 +37,7 @@ fn the_examples_on_the_page_are_definitions_without_a_problem() {
     assert!(!examples.is_empty());
     for example in examples {
         let value = from_yaml(&example.replace("file: mask.wasm", "wasm: AGFzbQ==")).unwrap();
-        let problems = check(&value, &Existing::default(), Mode::Merge).err().unwrap_or_default();
+        let problems = check(&value, &Existing::default(), Mode::Merge).finish().err().unwrap_or_default();
         assert_eq!(problems, [], "{example}");
     }
 }

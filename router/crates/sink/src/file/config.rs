@@ -46,6 +46,11 @@ fn yes() -> bool {
 }
 
 impl FileConfig {
+    /// The live file, as a definition says it: relative to the data directory, unless the path is absolute.
+    pub fn place(&self, route: &str) -> String {
+        Layout::new(self, route, Path::new("")).live().components().collect::<PathBuf>().display().to_string()
+    }
+
     /// What is wrong with it: `(path below the sink, words)`.
     pub fn problems(&self) -> Vec<(String, String)> {
         let mut problems = Vec::new();

@@ -110,13 +110,15 @@ impl WebhookConfig {
         self.secret.iter().chain(&self.secrets)
     }
 
-    /// Every secret that it refers to.
-    pub fn secrets(&self) -> Vec<&SecretRef> {
-        let headers = self.headers.values().filter_map(|value| match value {
-            HeaderConfig::Secret(secret) => Some(secret),
+    /// Every secret that it refers to, with its path below the sink.
+    pub fn secrets(&self) -> Vec<(String, &SecretRef)> {
+        let one = self.secret.iter().map(|secret| ("secret".to_owned(), secret));
+        let many = self.secrets.iter().enumerate().map(|(i, secret)| (format!("secrets[{i}]"), secret));
+        let headers = self.headers.iter().filter_map(|(name, value)| match value {
+            HeaderConfig::Secret(secret) => Some((format!("headers.{name}"), secret)),
             HeaderConfig::Plain(_) => None,
         });
-        self.signing_secrets().chain(headers).collect()
+        one.chain(many).chain(headers).collect()
     }
 
     /// What is wrong with it: `(path below the sink, words)`.

@@ -1,0 +1,247 @@
+//! What only the world can tell of definitions: components that do not load, tables that are not there, secrets that are
+//! missing, configurations that a plugin refuses.
+//!
+//! Looks at whatever is sound in itself, so that its problems are told together with those of structure. A server that does
+//! not answer now is no problem of the definitions: the source will say so.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use forebay_model::{Class, TablePattern, TableSchema};
+use forebay_source::mysql;
+use forebay_store::DocKind;
+use forebay_transform::{Limits, Plugin};
+use serde_json::Value;
+
+use super::{Engine, assemble, codes};
+use crate::definition::{
+    self, Action, Checked, Existing, Plan, Problem, RouteDef, SourceDef, TransformDef, child, item,
+};
+
+/// A source's tables; `None` where they could not be looked at.
+type Tables = Option<Vec<Arc<TableSchema>>>;
+
+/// A transform that can be bound.
+struct Opened {
+    plugin: Plugin,
+    limits: Limits,
+    /// Secrets resolved.
+    config: String,
+}
+
+impl Engine {
+    /// Adds what is found to `checked`.
+    pub(super) async fn check_world(&self, existing: &Existing, checked: &mut Checked, plan: &Plan) {
+        let changed = |kind: DocKind, name: &str| {
+            let changes = |action| matches!(action, Action::Create | Action::Update);
+            plan.steps.iter().any(|s| s.kind == kind && s.name == name && changes(s.action))
+        };
+        self.check_components(checked).await;
+        let mut seen: BTreeMap<String, Tables> = BTreeMap::new();
+        let sources: Vec<_> = checked.wanted.definitions.sources.clone().into_iter().collect();
+        for (name, source) in &sources {
+            let path = child("sources", name);
+            if !checked.is_sound(&path) {
+                // a server whose address may be wrong is not asked
+                seen.insert(name.clone(), None);
+            } else if changed(DocKind::Sources, name) {
+                let mut problems = Vec::new();
+                let tables = look(&path, source, &mut problems).await;
+                if let Some(tables) = &tables {
+                    missing(&path, &source.tables, tables, &mut problems);
+                }
+                problems.into_iter().for_each(|problem| checked.note(problem));
+                seen.insert(name.clone(), tables);
+            }
+        }
+        let routes: Vec<_> = checked.wanted.definitions.routes.clone().into_iter().collect();
+        for (name, route) in &routes {
+            let plugin_changed = route.transforms.iter().any(|t| changed(DocKind::Plugins, &t.plugin));
+            if !changed(DocKind::Routes, name) && !plugin_changed {
+                continue;
+            }
+            if !seen.contains_key(&route.source) {
+                let tables = match source_of(existing, &sources, &route.source) {
+                    // its own problems are not this route's
+                    Some(source) => look("", &source, &mut Vec::new()).await,
+                    None => None,
+                };
+                seen.insert(route.source.clone(), tables);
+            }
+            let problems =
+                self.check_route(existing, checked, name, route, seen[&route.source].as_deref()).await;
+            problems.into_iter().for_each(|problem| checked.note(problem));
+        }
+    }
+
+    async fn check_components(&self, checked: &mut Checked) {
+        let along = checked.wanted.definitions.plugins.iter().filter_map(|(name, plugin)| {
+            let bytes = checked.wanted.components.get(plugin.sha256.as_ref()?)?;
+            Some((child("plugins", name), bytes.clone()))
+        });
+        for (path, bytes) in along.collect::<Vec<_>>() {
+            let host = self.host().clone();
+            let inspected = tokio::task::spawn_blocking(move || host.inspect(&bytes)).await;
+            if let Err(fault) = inspected.expect("inspecting a plugin does not panic") {
+                checked.note(Problem::of_fault(path, &fault));
+            }
+        }
+    }
+
+    async fn check_route(
+        &self,
+        existing: &Existing,
+        checked: &Checked,
+        name: &str,
+        route: &RouteDef,
+        tables: Option<&[Arc<TableSchema>]>,
+    ) -> Vec<Problem> {
+        let path = child("routes", name);
+        let mut problems = Vec::new();
+        let stored = existing.document(DocKind::Routes, name).map(|d| &d.value["source"]);
+        if let Some(stored) = stored.and_then(Value::as_str).filter(|stored| *stored != route.source) {
+            let what = format!("the route reads {stored}, and its offset is an offset of that source");
+            let problem = Problem::new(codes::SOURCE_CHANGED, child(&path, "source"), what);
+            problems.push(problem.suggest("give the new route another name, or delete this one first"));
+        }
+        for (below, secret) in route.sink.secrets() {
+            if let Err(fault) = definition::resolve_secret(secret) {
+                problems.push(Problem::of_fault(format!("{path}.sink.{below}"), &fault));
+            }
+        }
+        let mut opened = Vec::with_capacity(route.transforms.len());
+        for (i, transform) in route.transforms.iter().enumerate() {
+            let path = item(&child(&path, "transforms"), i);
+            let sound = checked.is_sound(&path) && checked.is_sound(&child("plugins", &transform.plugin));
+            opened.push(if sound { self.open(checked, &path, transform, &mut problems).await } else { None });
+        }
+        if let Some(tables) = tables {
+            missing(&path, &route.tables, tables, &mut problems);
+            bind(&path, route, &opened, tables, &mut problems).await;
+        }
+        problems
+    }
+
+    /// Loads a transform's plugin and resolves its configuration.
+    async fn open(
+        &self,
+        checked: &Checked,
+        path: &str,
+        transform: &TransformDef,
+        problems: &mut Vec<Problem>,
+    ) -> Option<Opened> {
+        let (plugin, limits) =
+            match assemble::open_plugin_of(&self.inner.parts, transform, &checked.wanted).await {
+                Ok(opened) => opened,
+                Err(fault) => {
+                    problems.push(Problem::of_fault(child(path, "plugin"), &fault));
+                    return None;
+                }
+            };
+        let config_path = child(path, "config");
+        let below = |place: &str| format!("{config_path}.{place}");
+        let plain = definition::plain_secrets(&transform.config, &plugin.info().secrets);
+        for place in &plain {
+            let problem = Problem::new(
+                definition::codes::SECRET_IN_PLAIN,
+                below(place),
+                "a secret stands here in plain",
+            );
+            problems.push(problem.suggest("write where it is instead: { env: NAME } or { file: /path }"));
+        }
+        match definition::resolve_config(&transform.config, &definition::resolve_secret) {
+            Ok(config) if plain.is_empty() => Some(Opened { plugin, limits, config: config.to_string() }),
+            Ok(_) => None,
+            Err(missing) => {
+                let of = |(place, fault)| Problem::of_fault(below(place), fault);
+                problems.extend(missing.iter().map(|(place, fault)| of((place.as_str(), fault))));
+                None
+            }
+        }
+    }
+}
+
+/// Binds a route's transforms to the tables that exist now.
+async fn bind(
+    path: &str,
+    route: &RouteDef,
+    opened: &[Option<Opened>],
+    tables: &[Arc<TableSchema>],
+    problems: &mut Vec<Problem>,
+) {
+    let mut told = BTreeSet::new();
+    for table in tables.iter().filter(|t| route.tables.iter().any(|p| p.matches(&t.database, &t.table))) {
+        let mut schema = table.clone();
+        for (i, step) in opened.iter().enumerate() {
+            // what a later transform would be given is not known
+            let Some(step) = step else { break };
+            match step.plugin.bind(&route.source, &schema, &step.config, &step.limits).await {
+                Ok(binding) => schema = binding.output().clone(),
+                Err(refusal) => {
+                    let config = format!("{path}.transforms[{i}].config");
+                    let whole = || vec![Problem::of_fault(&config, &refusal.fault)];
+                    let each = refusal.problems.iter().map(|problem| {
+                        let at = match problem.path.as_str() {
+                            "" => config.clone(),
+                            below if below.starts_with('[') => format!("{config}{below}"),
+                            below => format!("{config}.{below}"),
+                        };
+                        Problem::new(refusal.fault.code(), at, &problem.message)
+                            .suggest(refusal.fault.remedy())
+                    });
+                    let each = if refusal.problems.is_empty() { whole() } else { each.collect() };
+                    // a wrong configuration is wrong for every table: once is enough
+                    problems.extend(
+                        each.into_iter().filter(|p| told.insert((p.path.clone(), p.message.clone()))),
+                    );
+                    break;
+                }
+            }
+        }
+    }
+}
+
+/// A source as it is to be, or as it is.
+fn source_of(existing: &Existing, wanted: &[(String, SourceDef)], name: &str) -> Option<SourceDef> {
+    if let Some((_, source)) = wanted.iter().find(|(wanted, _)| wanted == name) {
+        return Some(source.clone());
+    }
+    serde_json::from_value(existing.document(DocKind::Sources, name)?.value.clone()).ok()
+}
+
+/// The tables of a source as they are now; `None` if its server does not answer.
+async fn look(path: &str, source: &SourceDef, problems: &mut Vec<Problem>) -> Tables {
+    let config = match assemble::mysql_config(source) {
+        Ok(config) => config,
+        Err(fault) => {
+            problems.push(Problem::of_fault(format!("{path}.mysql.password"), &fault));
+            return None;
+        }
+    };
+    match mysql::catalog(&config).await {
+        Ok(tables) => Some(tables),
+        Err(fault) if fault.class() == Class::Retryable => {
+            tracing::warn!(source = path, %fault, "the definitions were not compared with the server's tables");
+            None
+        }
+        Err(fault) => {
+            problems.push(Problem::of_fault(format!("{path}.mysql"), &fault));
+            None
+        }
+    }
+}
+
+/// A table that is named without wildcards must be there.
+fn missing(path: &str, patterns: &[TablePattern], tables: &[Arc<TableSchema>], problems: &mut Vec<Problem>) {
+    for (i, pattern) in patterns.iter().enumerate().filter(|(_, p)| p.is_exact()) {
+        if !tables.iter().any(|t| pattern.matches(&t.database, &t.table)) {
+            let problem = Problem::new(
+                codes::NO_TABLE,
+                format!("{path}.tables[{i}]"),
+                format!("the server has no table {pattern}, or the source's user may not see it"),
+            );
+            problems
+                .push(problem.suggest("check the spelling (names are compared exactly) and GRANT SELECT"));
+        }
+    }
+}
