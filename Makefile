@@ -4,7 +4,7 @@ CARGO ?= cargo
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test bench lint fmt plugins mysql audit clean
+.PHONY: help demo test soak bench lint fmt plugins mysql audit clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -15,6 +15,9 @@ demo: ## build, and watch changes of a real MySQL arrive at two consumers (Ctrl-
 test: plugins ## all tests, against a real MySQL and with the WASM plugins built
 	$(CARGO) test --workspace --locked
 	$(CARGO) test --manifest-path plugins/Cargo.toml --workspace --locked
+
+soak: plugins ## kill the server 100 times under load and check that nothing is lost (about 5 minutes)
+	FOREBAY_KILLS=100 $(CARGO) test --locked --package forebay --test it -- --nocapture killed_at_random_moments
 
 bench: ## rows per CPU second, memory and latency, measured on the release build (about 15 minutes)
 	$(CARGO) build --release --locked --package forebay --bin forebay

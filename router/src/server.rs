@@ -1,5 +1,6 @@
 //! The server: the engine and the API on one port, started and stopped in order.
 
+use std::io::IsTerminal;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
@@ -111,7 +112,9 @@ pub fn log_quietly() {
 }
 
 fn log(filter: EnvFilter, json: bool) {
-    let subscriber = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let colours = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+    let subscriber =
+        tracing_subscriber::fmt().with_env_filter(filter).with_ansi(colours).with_writer(std::io::stderr);
     // a second call, as in tests, keeps the first
     let _ = if json { subscriber.json().try_init() } else { subscriber.try_init() };
 }

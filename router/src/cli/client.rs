@@ -56,7 +56,10 @@ impl Client {
             );
         };
         let problems = problem["problems"].as_array().cloned().unwrap_or_default();
-        tell_problem(&problem);
+        // a single problem is told whole at the top
+        if problems.len() != 1 {
+            tell_problem(&problem);
+        }
         for each in &problems {
             tell_problem(each);
         }

@@ -100,10 +100,23 @@ pub fn run() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(Failure::Told(code)) => ExitCode::from(code),
         Err(Failure::Error(error)) => {
-            eprintln!("forebay: {error:#}");
+            eprintln!("forebay: {}", in_a_line(&error));
             ExitCode::FAILURE
         }
     }
+}
+
+/// The error and its causes. A fault says its causes itself.
+fn in_a_line(error: &anyhow::Error) -> String {
+    let mut line = String::new();
+    for cause in error.chain() {
+        line += if line.is_empty() { "" } else { ": " };
+        line += &cause.to_string();
+        if cause.is::<forebay_model::Fault>() {
+            break;
+        }
+    }
+    line
 }
 
 fn block_on(work: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure> {

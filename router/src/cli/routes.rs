@@ -61,7 +61,11 @@ impl Replay {
         let to = match self.from.parse::<u64>() {
             Ok(offset) => json!(offset),
             Err(_) if matches!(self.from.as_str(), "earliest" | "head") => json!(self.from),
-            Err(_) => json!({ "time": self.from }),
+            Err(_) if self.from.parse::<jiff::Timestamp>().is_ok() => json!({ "time": self.from }),
+            Err(_) => {
+                let what = "is none of earliest, head, an offset, and a time such as 2026-11-21T10:00:00Z";
+                return Err(anyhow::anyhow!("--from {} {what}", self.from).into());
+            }
         };
         let path = format!("/v1/routes/{}/offset", self.route);
         let answer = Client::new(&self.remote)?.send_json(Method::PUT, &path, &json!({ "to": to })).await?;

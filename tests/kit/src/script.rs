@@ -6,7 +6,7 @@ use std::process::{ChildStdin, Command, Stdio};
 use anyhow::{Context, Result, bail};
 
 fn mysql() -> Command {
-    let mut command = Command::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../../scripts/mysql"));
+    let mut command = Command::new(root().join("scripts/mysql"));
     // A server of one's own is asked for here; `FOREBAY_MYSQL` names one that is not.
     command.env_remove("FOREBAY_MYSQL");
     command
@@ -55,4 +55,13 @@ pub fn mysql_tool(name: &str) -> Command {
     let mut command = mysql();
     command.args(["tool", name]);
     command
+}
+
+/// The checkout: looked for when it is needed, since two checkouts may share one target folder and its binaries.
+fn root() -> PathBuf {
+    let start =
+        std::env::var_os("CARGO_MANIFEST_DIR").map_or_else(std::env::current_dir, |dir| Ok(dir.into()));
+    let start = start.expect("there is a current folder");
+    let root = start.ancestors().find(|dir| dir.join("scripts/mysql").is_file());
+    root.unwrap_or_else(|| panic!("no checkout of Forebay above {}", start.display())).to_owned()
 }
