@@ -34,16 +34,16 @@ impl Decoder {
         let header = Header::parse(event).map_err(|_| "no header")?;
         let event = Event { header, body: event.get(HEADER..).unwrap_or_default() };
         while self.0.take(&event).map_err(|e| e.to_string())? == Taken::Part {
-            full(self.0.building.finish().0);
+            full(self.0.building.finish().block);
         }
         if self.0.building.is_full() {
-            full(self.0.building.finish().0);
+            full(self.0.building.finish().block);
         }
         Ok(())
     }
 
     /// What is left.
     pub fn finish(&mut self) -> Block {
-        self.0.building.finish().0
+        self.0.building.finish().block
     }
 }

@@ -9,12 +9,13 @@ use std::collections::hash_map::DefaultHasher;
 use std::hash::{Hash as _, Hasher as _};
 use std::sync::Arc;
 
-use forebay_model::{Block, Gtid, Origin, Run, TableSchema, Txn};
+use forebay_model::{Batch, Block, Fault, Gtid, Origin, Run, TableSchema, Txn};
 
 use super::Limits;
 use super::binlog::{Header, RowsHead};
 use super::cursor::Garbled;
-use super::decode::{Filling, Plan, Present, Size};
+use super::decode::{Filling, Plan, Present, Size, WrongText};
+use crate::codes;
 
 /// Tables whose last size is remembered.
 const SIZES: usize = 1024;
@@ -35,6 +36,17 @@ pub(crate) struct Resume {
     pub(crate) at: usize,
     /// Events (rows) that were read.
     pub(crate) nth: u32,
+}
+
+/// A block that is closed.
+#[derive(Debug)]
+pub(crate) struct Finished {
+    pub(crate) block: Block,
+    /// How many of its events belong to whole transactions.
+    pub(crate) whole: u32,
+    /// Why the block ends before what was read: the transaction that follows holds what must not go on. The block has
+    /// whole transactions only.
+    pub(crate) fault: Option<Fault>,
 }
 
 /// See the module.
@@ -200,27 +212,63 @@ impl Building {
         *self.txn.insert(self.txns.len() as u32 - 1)
     }
 
-    /// The block, and how many of its events belong to whole transactions. Begins the next one.
-    pub(crate) fn finish(&mut self) -> (Block, u32) {
+    /// Closes the block and begins the next one.
+    pub(crate) fn finish(&mut self) -> Finished {
         let mut batches = Vec::with_capacity(self.fillings.len());
+        let mut wrong: Option<(usize, WrongText)> = None;
         for filling in self.fillings.drain(..).filter(|f| f.rows() > 0) {
             let key = size_key(&filling.plan.table);
-            let (batch, size) = filling.finish();
+            let (batch, size, wrong_text) = filling.finish();
             if self.sizes.len() >= SIZES {
                 self.sizes.clear();
             }
             self.sizes.insert(key, size);
+            if let Some(text) = wrong_text
+                && wrong.is_none_or(|(b, w)| run_of(&batch, text).event < run_of(&batches[b], w).event)
+            {
+                wrong = Some((batches.len(), text));
+            }
             batches.push(batch);
         }
         let txns = std::mem::take(&mut self.txns);
         let origin = Arc::new(Origin { txns, strings: std::mem::take(&mut self.strings) });
         let block = Block { first: 0, events: self.events, origin, batches };
-        let whole = self.whole;
+        let finished = match wrong {
+            None => Finished { block, whole: self.whole, fault: None },
+            Some((batch, text)) => cut_before(&block, batch, text),
+        };
         (self.events, self.whole, self.rows, self.bytes) = (0, 0, 0, 0);
         (self.txn, self.file) = (None, None);
         self.number += 1;
-        (block, whole)
+        finished
     }
+}
+
+fn run_of(batch: &Batch, text: WrongText) -> Run {
+    batch.runs[batch.runs.partition_point(|r| r.row as usize <= text.row) - 1]
+}
+
+/// The block up to the transaction that has a text that is none.
+#[cold]
+fn cut_before(block: &Block, batch: usize, text: WrongText) -> Finished {
+    let batch = &block.batches[batch];
+    let run = run_of(batch, text);
+    let first =
+        block.batches.iter().flat_map(|b| &b.runs).filter(|r| r.txn == run.txn).map(|r| r.event).min();
+    let (table, column) = (&batch.table, &batch.table.columns[text.column].name);
+    let what = format!(
+        "a text in {}.{column} at {}:{} has bytes that mean nothing in the column's character set",
+        table.full_name(),
+        block.origin.file(&block.origin.txns[run.txn as usize]),
+        run.pos
+    );
+    let fault = Fault::new(codes::INVALID_TEXT, what).fix(format!(
+        "mend the value at the server (or convert the column to VARBINARY), then start from a later position; \
+         or leave {} out of the source's tables",
+        table.full_name()
+    ));
+    let block = block.slice(0, u64::from(first.unwrap_or(0)));
+    Finished { whole: block.events, block, fault: Some(fault) }
 }
 
 /// The index of a string, added if it is not there; there are few.

@@ -55,6 +55,27 @@ impl Config {
         !SYSTEM.contains(&database) && self.tables.iter().any(|p| p.matches(database, table))
     }
 
+    /// Whether a statement, run with this default database, can change a captured table. It can where the default
+    /// database has one, and where its text has the names of one: views, triggers and foreign keys may hide the rest.
+    pub(crate) fn may_change(&self, database: &[u8], statement: &[u8]) -> bool {
+        let lower = |bytes: &[u8]| String::from_utf8_lossy(bytes).to_lowercase();
+        let database = lower(database);
+        let text = lower(statement);
+        let is_name = |c: char| c.is_alphanumeric() || matches!(c, '_' | '$' | '-');
+        let mut words: Vec<&str> = text.split(|c| !is_name(c)).filter(|w| !w.is_empty()).collect();
+        words.sort_unstable();
+        words.dedup();
+        self.tables.iter().map(|p| p.as_str().to_lowercase()).any(|pattern| {
+            let (databases, tables) = pattern.split_once('.').unwrap_or((&pattern, "*"));
+            let of_database = TablePattern::new(&format!("{databases}.*"));
+            let of_table = TablePattern::new(&format!("*.{tables}"));
+            let (Ok(of_database), Ok(of_table)) = (of_database, of_table) else { return true };
+            !SYSTEM.contains(&database.as_str()) && of_database.matches(&database, "t")
+                || words.iter().any(|w| !SYSTEM.contains(w) && of_database.matches(w, "t"))
+                    && words.iter().any(|w| of_table.matches("d", w))
+        })
+    }
+
     /// `host:port`, as faults name the server.
     pub(crate) fn address(&self) -> String {
         format!("{}:{}", self.host, self.port)
@@ -87,5 +108,37 @@ pub struct Limits {
 impl Default for Limits {
     fn default() -> Self {
         Limits { block_bytes: 1 << 20, block_rows: 8192, linger: Duration::from_millis(5) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn statements_that_can_change_a_captured_table() {
+        let may = |patterns: &[&str], database: &str, statement: &str| {
+            let config = Config {
+                host: String::new(),
+                port: 1,
+                user: String::new(),
+                password: None,
+                tls: Tls::Disabled,
+                server_id: None,
+                tables: patterns.iter().map(|p| TablePattern::new(p).unwrap()).collect(),
+            };
+            config.may_change(database.as_bytes(), statement.as_bytes())
+        };
+        assert!(may(&["shop.*"], "shop", "INSERT INTO t VALUES (1)"));
+        // by a view or a trigger
+        assert!(may(&["shop.users"], "shop", "DELETE FROM v"));
+        assert!(may(&["shop.users"], "", "UPDATE `shop`.`users` SET a = 1"));
+        assert!(may(&["Shop.Users"], "other", "UPDATE SHOP.users SET a = 1"));
+        assert!(may(&["sh*.u?ers"], "x", "UPDATE shop . users SET a = 1"));
+        assert!(may(&["*.*"], "", "INSERT INTO a.b VALUES (1)"));
+        assert!(may(&["my-shop.a$b"], "", "INSERT INTO `my-shop`.`a$b` VALUES (1)"));
+        assert!(!may(&["shop.*", "crm.a"], "other", "INSERT INTO t VALUES ('x')"));
+        assert!(!may(&["shop.users"], "other", "UPDATE shop.orders SET a = 1"));
+        assert!(!may(&["s*.*"], "sys", "REPLACE t"));
     }
 }

@@ -7,9 +7,10 @@
 use std::collections::VecDeque;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use forebay_model::{Block, Fault, Note, Position};
+use forebay_model::{Block, Fault, Gtid, Note, Position};
 use tokio::time::Instant;
 
+use super::blocks::Finished;
 use super::dump::Dump;
 use super::transactions::{Taken, Transactions};
 use super::wire::Conn;
@@ -71,6 +72,10 @@ pub struct Stream {
     given: Instant,
     /// Pieces of a transaction were given, and not its end.
     pieces: bool,
+    /// What was given last, as a position.
+    given_position: Position,
+    /// What ends the stream, once all that is ready was given.
+    failed: Option<Fault>,
 }
 
 impl Stream {
@@ -93,6 +98,8 @@ impl Stream {
         );
         Ok(Stream {
             dump,
+            given_position: position.clone(),
+            failed: None,
             transactions: Transactions::new(config.clone(), limits, position),
             limits,
             ready: VecDeque::with_capacity(2),
@@ -115,9 +122,22 @@ impl Stream {
             if let Some(captured) = self.ready.pop_front() {
                 return Ok(captured);
             }
-            if self.read()? {
-                self.close();
-                continue;
+            if let Some(fault) = self.failed.take() {
+                return Err(fault);
+            }
+            match self.read() {
+                Ok(true) => {
+                    self.close();
+                    continue;
+                }
+                Ok(false) => {}
+                // the whole transactions before it are good
+                Err(fault) if self.transactions.building.has_whole() => {
+                    self.close();
+                    self.failed.get_or_insert(fault);
+                    continue;
+                }
+                Err(fault) => return Err(fault),
             }
             if self.dump.fill_now()? {
                 self.look_at_clock();
@@ -212,7 +232,11 @@ impl Stream {
             self.give(Captured { position, ..Captured::default() });
             return;
         }
-        let (block, whole) = building.finish();
+        let Finished { block, whole, fault } = building.finish();
+        if let Some(fault) = fault {
+            self.give_before(block, fault);
+            return;
+        }
         let position = self.transactions.position().clone();
         match whole {
             0 => self.give(Captured { block: Some(block), ..Captured::default() }),
@@ -233,9 +257,25 @@ impl Stream {
         }
     }
 
+    /// Gives the whole transactions that were read before a fault. A position has passed it already, so theirs is put
+    /// together from what they are; where the server names no transactions, they come again.
+    fn give_before(&mut self, block: Block, fault: Fault) {
+        let mut position = self.given_position.clone();
+        let gtids = |block: &Block| -> Option<Vec<Gtid>> {
+            let last = block.batches.iter().flat_map(|b| &b.runs).map(|r| r.txn).max()?;
+            block.origin.txns[..=last as usize].iter().map(|t| block.origin.gtid(t)).collect()
+        };
+        if let Some(gtids) = gtids(&block) {
+            gtids.iter().for_each(|gtid| position.gtids.add(gtid));
+            self.give(Captured { block: Some(block), position: Some(position), notes: Vec::new() });
+        }
+        self.failed = Some(fault);
+    }
+
     fn give(&mut self, captured: Captured) {
         self.pieces = captured.position.is_none();
-        if !self.pieces {
+        if let Some(position) = &captured.position {
+            self.given_position.clone_from(position);
             self.given_moves = Some(self.transactions.moves);
             self.given = Instant::now();
         }

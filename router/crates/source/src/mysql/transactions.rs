@@ -204,6 +204,7 @@ impl Transactions {
                 let query = Query::parse(body).map_err(garbled)?;
                 self.query(event, &query)?;
             }
+            kinds::EXECUTE_LOAD_QUERY => self.statement(event, &Query::parse_load(body).map_err(garbled)?)?,
             kinds::XID => self.commit(event),
             kinds::XA_PREPARE => {
                 // the first byte says whether this is XA COMMIT ... ONE PHASE
@@ -295,14 +296,7 @@ impl Transactions {
             }
             (meaning, begun) => {
                 if meaning == Meaning::Rows {
-                    tracing::warn!(
-                        code = codes::STATEMENT_EVENT.name,
-                        database = %String::from_utf8_lossy(query.database),
-                        statement = query.verb(),
-                        at = self.at(event),
-                        "rows were changed by a statement that the binlog holds as text: if the table is captured, \
-                         its changes are missing (a session has binlog_format = STATEMENT)"
-                    );
+                    self.statement(event, query)?;
                 }
                 // DDL and the like are transactions of their own
                 if !begun {
@@ -310,6 +304,31 @@ impl Transactions {
                 }
             }
         }
+        Ok(())
+    }
+
+    /// A statement changed rows, and the binlog does not say which: a captured table may have lost them.
+    #[cold]
+    fn statement(&self, event: &Event<'_>, query: &Query<'_>) -> Result<(), Fault> {
+        let (verb, at, database) = (query.verb(), self.at(event), String::from_utf8_lossy(query.database));
+        if self.config.may_change(query.database, query.text) {
+            let what = format!(
+                "the {verb} at {at}, run in database `{database}`, is in the binlog as a statement: if it changed a \
+                 captured table, the changed rows are not known"
+            );
+            return Err(Fault::new(codes::STATEMENT_EVENT, what).fix(
+                "set binlog_format to ROW for the session that ran it (and globally: SET PERSIST binlog_format = 'ROW'); then \
+                 start from a later position, and take a new snapshot of what the statement changed",
+            ));
+        }
+        tracing::warn!(
+            code = codes::STATEMENT_EVENT.name,
+            %database,
+            statement = verb,
+            at,
+            "rows were changed by a statement that the binlog holds as text (a session has binlog_format = STATEMENT); \
+             no captured table is concerned"
+        );
         Ok(())
     }
 

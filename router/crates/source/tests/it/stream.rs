@@ -225,10 +225,6 @@ async fn odd_events_are_read() {
     run("SET SESSION binlog_row_image = FULL").await;
     wanted.extend(["c 11,absent > absent,2", "c -11,absent"]);
 
-    // its rows are lost, loudly; the stream goes on
-    run("SET SESSION binlog_format = STATEMENT").await;
-    run("INSERT INTO p VALUES (100)").await;
-    run("SET SESSION binlog_format = ROW").await;
     run("FLUSH BINARY LOGS").await;
     run("INSERT INTO p VALUES (101)").await;
     wanted.push("p +101");
@@ -254,6 +250,11 @@ async fn what_cannot_be_read_is_a_fatal_fault() {
             codes::PARTIAL_JSON,
             "SET SESSION binlog_row_value_options = PARTIAL_JSON; UPDATE t SET id = id + 10",
         ),
+        (codes::STATEMENT_EVENT, "SET SESSION binlog_format = STATEMENT; INSERT INTO t VALUES (100, NULL)"),
+        (
+            codes::INVALID_TEXT,
+            "CREATE TABLE bad (id INT, name VARCHAR(10) CHARSET tis620); INSERT INTO bad VALUES (1, CONVERT(x'41db' USING tis620))",
+        ),
         (
             codes::CHARSET,
             "CREATE TABLE odd (id INT, name VARCHAR(10) CHARSET armscii8); INSERT INTO odd VALUES (1, 'x')",
@@ -268,9 +269,50 @@ async fn what_cannot_be_read_is_a_fatal_fault() {
         if code == codes::CHARSET {
             assert!(fault.to_string().contains(&format!("{name}.odd, column name")), "{fault}");
         }
+        if code == codes::STATEMENT_EVENT {
+            assert!(fault.to_string().contains("the INSERT at binlog."), "{fault}");
+            continue; // in the default database of a captured table
+        }
+        if code == codes::INVALID_TEXT {
+            assert!(fault.to_string().contains(&format!("{name}.bad.name at binlog.")), "{fault}");
+        }
         // what does not concern a captured table stops nobody
         database.exec("INSERT INTO other VALUES (1)").await.unwrap();
         assert_eq!(take(&mut unmoved, 1).await.0, ["other +1"]);
+    }
+}
+
+#[tokio::test]
+async fn whole_transactions_before_a_fault_are_given() {
+    let server = forebay_kit::mysql().await;
+    let database = server.database("before").await.unwrap();
+    let config = config(server, &[format!("{}.*", database.name())]);
+    for (code, bad) in [
+        (codes::INVALID_TEXT, "INSERT INTO t VALUES (4, CONVERT(x'41db' USING tis620))"),
+        (codes::STATEMENT_EVENT, "SET SESSION binlog_format = STATEMENT; INSERT INTO t VALUES (4, 'x')"),
+    ] {
+        let start = next(&mut connect(&config, Start::Now).await).await.unwrap().position.unwrap();
+        database
+            .exec(&format!(
+                "DROP TABLE IF EXISTS t; CREATE TABLE t (id INT PRIMARY KEY, v VARCHAR(9) CHARSET tis620);
+                 INSERT INTO t VALUES (1, 'a'); INSERT INTO t VALUES (2, 'b'), (3, 'c'); {bad}"
+            ))
+            .await
+            .unwrap();
+        // all of it is there before it is read, so it is one block
+        let mut stream = connect(&config, Start::At(start)).await;
+        let (got, position) = take(&mut stream, 3).await;
+        assert_eq!(got, ["t +1,a", "t +2,b", "t +3,c"]);
+        assert_eq!(fault(&mut stream).await.code(), code);
+        // and behind them nothing but the fault comes again
+        let mut again = connect(&config, Start::At(position)).await;
+        let fault = loop {
+            match next(&mut again).await {
+                Ok(captured) => assert!(captured.block.is_none()),
+                Err(fault) => break fault,
+            }
+        };
+        assert_eq!(fault.code(), code);
     }
 }
 

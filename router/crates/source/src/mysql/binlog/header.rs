@@ -12,6 +12,11 @@ pub(crate) mod kinds {
     pub(crate) const QUERY: u8 = 2;
     pub(crate) const STOP: u8 = 3;
     pub(crate) const ROTATE: u8 = 4;
+    /// The file of a LOAD DATA that is logged as a statement: in pieces, or dropped.
+    pub(crate) const APPEND_BLOCK: u8 = 9;
+    pub(crate) const DELETE_FILE: u8 = 11;
+    pub(crate) const BEGIN_LOAD_QUERY: u8 = 17;
+    pub(crate) const EXECUTE_LOAD_QUERY: u8 = 18;
     pub(crate) const FORMAT_DESCRIPTION: u8 = 15;
     pub(crate) const XID: u8 = 16;
     pub(crate) const TABLE_MAP: u8 = 19;
@@ -31,8 +36,9 @@ pub(crate) mod kinds {
     pub(crate) const GTID_TAGGED: u8 = 42;
 
     /// INTVAR, RAND, USER_VAR: what a statement in the binlog needs; IGNORABLE, ROWS_QUERY: for people;
-    /// PREVIOUS_GTIDS, TRANSACTION_CONTEXT, VIEW_CHANGE: for servers. None changes a row.
-    pub(crate) const WITHOUT_ROWS: [u8; 8] = [5, 13, 14, 28, 29, 35, 36, 37];
+    /// PREVIOUS_GTIDS, TRANSACTION_CONTEXT, VIEW_CHANGE: for servers. None changes a row by itself.
+    pub(crate) const WITHOUT_ROWS: [u8; 11] =
+        [5, APPEND_BLOCK, DELETE_FILE, 13, 14, BEGIN_LOAD_QUERY, 28, 29, 35, 36, 37];
 }
 
 /// Events with this flag may be skipped by who does not know them.

@@ -16,7 +16,6 @@ use super::Plan;
 use super::bits::{Bits, all_set, transpose};
 use super::fixed::STAGED;
 use super::lane::{Cells, Image, Var};
-use crate::codes;
 use crate::mysql::cursor::Garbled;
 
 /// Rows that a batch has room for at first, where nothing is known of the table yet.
@@ -43,6 +42,13 @@ pub(crate) struct Size {
     runs: usize,
     /// Bytes of each column that has no fixed width, in column order.
     bytes: Vec<usize>,
+}
+
+/// A cell whose bytes mean nothing in its column's character set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct WrongText {
+    pub(crate) row: usize,
+    pub(crate) column: usize,
 }
 
 /// The columns that the images of an event have.
@@ -158,8 +164,9 @@ impl Filling {
         Ok(nulls)
     }
 
-    /// The batch, and how large it turned out.
-    pub(crate) fn finish(self) -> (Batch, Size) {
+    /// The batch, how large it turned out, and the first row with a text that is none, if there is one: that row must
+    /// go nowhere.
+    pub(crate) fn finish(self) -> (Batch, Size, Option<WrongText>) {
         let (rows, columns) = (self.rows(), self.plan.table.columns.len());
         let width = self.plan.bitmap_bytes();
         let mut size = Size { rows, runs: self.runs.len(), bytes: Vec::new() };
@@ -171,6 +178,7 @@ impl Filling {
             (0..columns).map(|c| absent.bits(c)).collect()
         };
         let mut arrays: Vec<ArrayRef> = Vec::with_capacity(columns);
+        let mut wrong: Option<WrongText> = None;
         for mut cells in self.cells {
             cells.settle(rows % STAGED);
             let first = arrays.len();
@@ -211,7 +219,12 @@ impl Filling {
                     for (i, var) in vars.into_iter().enumerate() {
                         size.bytes.push(var.data.len());
                         let valid = valid(i);
-                        arrays.push(var_array(var, valid, &self.plan, first + i));
+                        let column = first + i;
+                        let (array, row) = var_array(var, valid, self.plan.is_bytes[column]);
+                        arrays.push(array);
+                        if let Some(row) = row.filter(|&r| wrong.is_none_or(|w| r < w.row)) {
+                            wrong = Some(WrongText { row, column });
+                        }
                     }
                 }
             }
@@ -223,7 +236,7 @@ impl Filling {
             columns: arrays,
             absent,
         };
-        (batch, size)
+        (batch, size, wrong)
     }
 }
 
@@ -263,34 +276,33 @@ fn values<T: arrow_buffer::ArrowNativeType>(cells: Vec<T>) -> ScalarBuffer<T> {
     ScalarBuffer::from(tight(cells))
 }
 
-fn var_array(var: Var, valid: Option<NullBuffer>, plan: &Plan, column: usize) -> ArrayRef {
+/// The array, and the first row whose text is none.
+fn var_array(var: Var, valid: Option<NullBuffer>, bytes: bool) -> (ArrayRef, Option<usize>) {
     let offsets = OffsetBuffer::new(ScalarBuffer::from(tight(var.ends)));
     let data = Buffer::from_vec(tight(var.data));
-    if plan.is_bytes[column] {
-        return Arc::new(BinaryArray::new(offsets, data, valid));
-    }
-    if var.wrong {
-        warn_of_wrong_text(plan, column);
+    if bytes {
+        return (Arc::new(BinaryArray::new(offsets, data, valid)), None);
     }
     // checks the whole column's UTF-8 at once
     match StringArray::try_new(offsets.clone(), data.clone(), valid.clone()) {
-        Ok(array) => Arc::new(array),
+        Ok(array) => (Arc::new(array), var.wrong),
         Err(_) => {
-            warn_of_wrong_text(plan, column);
-            let text = |w: &[i32]| String::from_utf8_lossy(&data[w[0] as usize..w[1] as usize]).into_owned();
-            let mended: StringArray = offsets.windows(2).map(|w| Some(text(w))).collect();
-            let (offsets, data, _) = mended.into_parts();
-            Arc::new(StringArray::new(offsets, data, valid))
+            let (array, row) = mended(offsets, &data, valid);
+            (Arc::new(array), row.into_iter().chain(var.wrong).min())
         }
     }
 }
 
+/// An array that can be cut before its first wrong row, which is answered too.
 #[cold]
-fn warn_of_wrong_text(plan: &Plan, column: usize) {
-    tracing::warn!(
-        code = codes::INVALID_TEXT.name,
-        table = plan.table.full_name(),
-        column = plan.table.columns[column].name,
-        "a text holds bytes that mean nothing in its character set; each was replaced by U+FFFD"
-    );
+fn mended(
+    offsets: OffsetBuffer<i32>,
+    data: &[u8],
+    valid: Option<NullBuffer>,
+) -> (StringArray, Option<usize>) {
+    let text = |w: &[i32]| String::from_utf8_lossy(&data[w[0] as usize..w[1] as usize]);
+    let row = offsets.windows(2).position(|w| matches!(text(w), std::borrow::Cow::Owned(_)));
+    let mended: StringArray = offsets.windows(2).map(|w| Some(text(w))).collect();
+    let (offsets, data, _) = mended.into_parts();
+    (StringArray::new(offsets, data, valid), row)
 }

@@ -53,8 +53,8 @@ pub(super) struct Var {
     pub(super) data: Vec<u8>,
     /// Where each row ends, after a zero.
     pub(super) ends: Vec<i32>,
-    /// Whether bytes were replaced that mean nothing in the column's character set.
-    pub(super) wrong: bool,
+    /// The first row with bytes that mean nothing in the column's character set, if such a row was seen.
+    pub(super) wrong: Option<usize>,
 }
 
 /// What holds the values of a lane.
@@ -99,7 +99,7 @@ impl Cells {
                 let var = |c| {
                     let mut ends = Vec::with_capacity(room + 1);
                     ends.push(0);
-                    Var { data: Vec::with_capacity(var_bytes(c)), ends, wrong: false }
+                    Var { data: Vec::with_capacity(var_bytes(c)), ends, wrong: None }
                 };
                 Cells::Var((0..columns).map(var).collect())
             }
@@ -226,7 +226,9 @@ fn read_vars(vars: &mut [Var], form: &Form, first: usize, image: &mut Image<'_, 
         })?,
         Form::Text(length, charset) => each(vars, first, image, |var, bytes| {
             let value = counted(bytes, *length)?;
-            var.wrong |= charset.append(value, &mut var.data);
+            if charset.append(value, &mut var.data) {
+                var.wrong.get_or_insert(row);
+            }
             Ok(())
         })?,
         Form::Padded(length, full) => each(vars, first, image, |var, bytes| {

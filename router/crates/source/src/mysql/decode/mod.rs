@@ -17,5 +17,5 @@ mod time;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use filling::{Filling, Present, Size};
+pub(crate) use filling::{Filling, Present, Size, WrongText};
 pub(crate) use plan::Plan;

@@ -41,7 +41,8 @@ fn decode(map: &[u8], rows: &[u8]) -> Result<forebay_model::Batch, String> {
             return Err("an image of no bytes".into());
         }
     }
-    Ok(filling.finish().0)
+    let (batch, _, wrong) = filling.finish();
+    if let Some(wrong) = wrong { Err(format!("{wrong:?}")) } else { Ok(batch) }
 }
 
 /// The two events as a binlog file, for mysql_common.
@@ -225,11 +226,16 @@ fn refusals_name_table_column_and_type() {
 }
 
 #[test]
-fn text_that_is_none_is_mended_and_not_fatal() {
-    let columns = [made(types::VARCHAR, &[40, 0], signed)];
-    let mut body = vec![77, 0, 0, 0, 0, 0, 1, 0, 2, 0, 1, 1];
-    body.extend_from_slice(b"\x00\x03a\xffb");
-    body.extend_from_slice(b"\x00\x02ok");
-    let batch = decode(&table_map(&columns), &body).unwrap();
-    assert_eq!((text::row(&batch, 0), text::row(&batch, 1)), ("a\u{fffd}b".into(), "ok".into()));
+fn text_that_is_none_is_told() {
+    for (collation, bad) in [(255, b"a\xffb"), (19, b"\x81\xffb")] {
+        let columns =
+            [made(types::LONG, &[], signed), Made { collation, ..made(types::VARCHAR, &[40, 0], signed) }];
+        let mut body = vec![77, 0, 0, 0, 0, 0, 1, 0, 2, 0, 2, 3];
+        for text in [&b"ok"[..], bad, &bad[1..], b"ok"] {
+            body.extend_from_slice(&[0, 1, 0, 0, 0, text.len() as u8]);
+            body.extend_from_slice(text);
+        }
+        let said = decode(&table_map(&columns), &body).unwrap_err();
+        assert_eq!(said, "WrongText { row: 1, column: 1 }", "collation {collation}");
+    }
 }

@@ -5,6 +5,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::mysql::Tls;
+use crate::mysql::blocks::Finished;
 
 fn config() -> Config {
     Config {
@@ -97,7 +98,7 @@ fn the_position_is_behind_the_last_whole_transaction() {
     assert_eq!(feed.transactions.position().gtids.to_string(), "09090909-0909-0909-0909-090909090909:1");
     assert_eq!(feed.transactions.position().pos, 600);
 
-    let (block, whole) = feed.transactions.building.finish();
+    let Finished { block, whole, .. } = feed.transactions.building.finish();
     assert_eq!((block.events, whole), (2, 2));
     let txn = block.origin.txns[0];
     assert_eq!((txn.number, txn.thread, txn.server_id, txn.commit_us), (1, 5, 3, 1_700_000_000_000_000));
@@ -119,7 +120,7 @@ fn files_follow_each_other() {
     feed.all(&[(GTID, &gtid(1)), (QUERY, &begin), (MAP, &map), (ROWS, &rows), (XID, &[0; 8])]);
     let position = feed.transactions.position();
     assert_eq!((position.file.as_str(), position.pos), ("binlog.000002", 600));
-    assert_eq!(feed.transactions.building.finish().0.batches[0].runs[0].pos, 400);
+    assert_eq!(feed.transactions.building.finish().block.batches[0].runs[0].pos, 400);
 }
 
 #[test]
@@ -129,7 +130,7 @@ fn a_transaction_may_grow_past_four_gibibytes() {
     let (begin, map, rows) = (query("BEGIN"), map(1, "d"), rows(1, &[1]));
     feed.all(&[(GTID, &gtid(1)), (QUERY, &begin), (MAP, &map), (ROWS, &rows), (XID, &[0; 8])]);
     assert_eq!(feed.transactions.position().pos, (1 << 32) + 150);
-    assert_eq!(feed.transactions.building.finish().0.batches[0].runs[0].pos, (1 << 32) - 50);
+    assert_eq!(feed.transactions.building.finish().block.batches[0].runs[0].pos, (1 << 32) - 50);
 }
 
 #[test]
@@ -143,7 +144,7 @@ fn a_block_may_be_full_in_the_middle_of_an_event() {
     let mut seen = Vec::new();
     loop {
         let taken = feed.transactions.take(&event).unwrap();
-        let (block, whole) = feed.transactions.building.finish();
+        let Finished { block, whole, .. } = feed.transactions.building.finish();
         assert_eq!(whole, 0);
         let run = block.batches[0].runs[0];
         seen.push((run.nth, run.event, run.pos, block.events));
@@ -222,7 +223,7 @@ proptest! {
                 }
             }
         }
-        let (block, whole) = transactions.building.finish();
+        let Finished { block, whole, .. } = transactions.building.finish();
         prop_assert!(whole <= block.events);
         block.batches.iter().for_each(|b| b.check());
     }
