@@ -19,3 +19,10 @@ mod tests;
 
 pub(crate) use filling::{Filling, Present, Size, WrongText};
 pub(crate) use plan::Plan;
+
+/// A text by itself, for tests.
+pub(super) fn text(charset: &str, bytes: &[u8]) -> Option<String> {
+    let mut out = Vec::new();
+    let wrong = charset::Charset::of(charset)?.append(bytes, &mut out);
+    String::from_utf8(out).ok().filter(|_| !wrong)
+}
