@@ -172,10 +172,21 @@ fn row_metadata(settings: &Settings) -> Check {
     must_be(settings, "binlog_row_metadata", "FULL", why, "SET PERSIST binlog_row_metadata = 'FULL'")
 }
 
+/// Differences of JSON values are applied to the values before, which only whole row images have.
 fn row_value_options(settings: &Settings) -> Check {
-    let why = "updates would hold differences of JSON values, which are not read yet";
-    let fix = "SET PERSIST binlog_row_value_options = ''; then let sessions reconnect";
-    must_be(settings, "binlog_row_value_options", "", why, fix)
+    let id = "binlog_row_value_options";
+    let found = value(settings, id);
+    if found.eq_ignore_ascii_case("PARTIAL_JSON")
+        && !value(settings, "binlog_row_image").eq_ignore_ascii_case("FULL")
+    {
+        let finding = format!("{id} is {found}: updates would not say what JSON values were before");
+        return Check::failed(
+            id,
+            finding,
+            "SET PERSIST binlog_row_value_options = ''; then let sessions reconnect",
+        );
+    }
+    Check::met(id, format!("{id} is {}", if found.is_empty() { "empty" } else { found }))
 }
 
 fn gtid_mode(settings: &Settings) -> Check {
@@ -291,7 +302,12 @@ mod tests {
         assert!(format(&settings("ROW")).ok && format(&settings("row")).ok);
         let bad = format(&settings("MIXED"));
         assert!(!bad.ok && bad.finding.contains("MIXED") && bad.fix.unwrap().contains("SET PERSIST"));
+        let options = |image: &str| {
+            let set = [("binlog_row_value_options", "PARTIAL_JSON"), ("binlog_row_image", image)];
+            row_value_options(&set.map(|(n, v)| (n.to_owned(), v.to_owned())).into()).ok
+        };
         assert!(row_value_options(&Settings::from([("binlog_row_value_options".into(), String::new())])).ok);
+        assert!(options("FULL") && !options("MINIMAL"));
     }
 
     #[test]

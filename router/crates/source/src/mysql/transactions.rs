@@ -12,7 +12,7 @@ use forebay_model::{Fault, Position};
 use super::binlog::{Event, GtidEvent, Header, Meaning, Query, Rotate, RowsHead, TableMap, kinds, table_of};
 use super::blocks::{Building, Opened, Resume};
 use super::cursor::Garbled;
-use super::decode::Plan;
+use super::decode::{Plan, Unread};
 use super::{Config, Limits};
 use crate::codes;
 
@@ -100,7 +100,9 @@ impl Transactions {
     pub(crate) fn take(&mut self, event: &Event<'_>) -> Result<Taken, Fault> {
         let taken = match event.header.kind {
             kinds::TABLE_MAP => self.table_map(event).map(|()| Taken::Whole),
-            kinds::WRITE_ROWS | kinds::UPDATE_ROWS | kinds::DELETE_ROWS => self.rows(event),
+            kinds::WRITE_ROWS | kinds::UPDATE_ROWS | kinds::DELETE_ROWS | kinds::PARTIAL_UPDATE_ROWS => {
+                self.rows(event)
+            }
             _ => self.other(event).map(|()| Taken::Whole),
         }?;
         // a rotation's own end lies in the file before
@@ -176,9 +178,20 @@ impl Transactions {
                 self.resume = resume;
                 Ok(Taken::Part)
             }
-            Err(Garbled) => {
+            Err(Unread::Garbled) => {
                 let table = plan.table.full_name();
                 Err(self.garbled(event).cause(format!("in a row of {table}")))
+            }
+            Err(Unread::NoBefore(column)) => {
+                let (table, column) = (plan.table.full_name(), plan.table.columns[column].name.clone());
+                let what = format!(
+                    "the update at {} holds only what changed in {table}.{column}, and not what was there before",
+                    self.at(event)
+                );
+                Err(Fault::new(codes::PARTIAL_JSON, what).fix(
+                    "SET PERSIST binlog_row_image = 'FULL' (or binlog_row_value_options = ''), let sessions reconnect, then start \
+                     from a later position and take a new snapshot of the table",
+                ))
             }
         }
     }
@@ -242,17 +255,12 @@ impl Transactions {
                 return Err(Fault::new(codes::INCIDENT, what)
                     .fix("read the server's error log, then start from now and take a new snapshot"));
             }
-            kinds::PARTIAL_UPDATE_ROWS if self.captured(event)? => {
-                let what = format!("the update at {} holds differences of JSON values", self.at(event));
-                return Err(Fault::new(codes::PARTIAL_JSON, what)
-                    .fix("SET PERSIST binlog_row_value_options = '', then start from now"));
-            }
             kinds::WRITE_ROWS_V1..=kinds::DELETE_ROWS_V1 if self.captured(event)? => {
                 let what = format!("the rows at {} are written in the form of MySQL 5.5", self.at(event));
                 return Err(Fault::new(codes::UNSUPPORTED_EVENT, what)
                     .fix("SET PERSIST log_bin_use_v1_row_events = OFF, then start from now"));
             }
-            kinds::PARTIAL_UPDATE_ROWS | kinds::WRITE_ROWS_V1..=kinds::DELETE_ROWS_V1 => {}
+            kinds::WRITE_ROWS_V1..=kinds::DELETE_ROWS_V1 => {}
             kind if kinds::WITHOUT_ROWS.contains(&kind) || event.header.is_ignorable() => {}
             kind => {
                 let what = format!("the event at {} is of type {kind}, which is not known", self.at(event));

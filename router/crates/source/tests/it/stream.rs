@@ -248,7 +248,9 @@ async fn what_cannot_be_read_is_a_fatal_fault() {
         ),
         (
             codes::PARTIAL_JSON,
-            "SET SESSION binlog_row_value_options = PARTIAL_JSON; UPDATE t SET id = id + 10",
+            "INSERT INTO t VALUES (2, JSON_OBJECT('a', REPEAT('x', 200), 'b', 1)); \
+             SET SESSION binlog_row_value_options = PARTIAL_JSON, binlog_row_image = MINIMAL; \
+             UPDATE t SET j = JSON_SET(j, '$.b', 2)",
         ),
         (codes::STATEMENT_EVENT, "SET SESSION binlog_format = STATEMENT; INSERT INTO t VALUES (100, NULL)"),
         (
@@ -307,6 +309,63 @@ async fn whole_transactions_before_a_fault_are_given() {
         };
         assert_eq!(fault.code(), code);
     }
+}
+
+#[tokio::test]
+async fn differences_of_json_values_become_the_values() {
+    let server = forebay_kit::mysql().await;
+    let database = server.database("partial").await.unwrap();
+    let mut stream = connect(&config(server, &[format!("{}.*", database.name())]), Start::Now).await;
+    let mut conn = database.connect().await.unwrap();
+    let mut run = async |sql: &str| conn.query_drop(sql).await.unwrap_or_else(|e| panic!("{sql}: {e}"));
+    run("CREATE TABLE t (id INT PRIMARY KEY, v VARCHAR(9), j JSON, d DECIMAL(9,2), k JSON, n INT)").await;
+    run("CREATE TABLE seen (id INT PRIMARY KEY AUTO_INCREMENT, j LONGTEXT, k LONGTEXT)").await;
+    let long = "REPEAT('x', 300)";
+    run(&format!(
+        r#"INSERT INTO t VALUES (1, 'a', JSON_OBJECT('pad', {long}, 'a', 1, 'list', JSON_ARRAY(1, 2, 3), 'deep',
+             JSON_OBJECT('odd "key"', 1.5, 'é', CAST('1.50' AS DECIMAL(5,2))), 'when', CAST('2020-02-29' AS DATE)),
+           1.5, JSON_ARRAY({long}, 1, 2), 0)"#
+    ))
+    .await;
+    run("SET SESSION binlog_row_value_options = PARTIAL_JSON").await;
+    let changes = [
+        "j = JSON_SET(j, '$.a', 2)",
+        "j = JSON_SET(j, '$.a', 'longer than before', '$.new', JSON_OBJECT('x', TRUE))",
+        "j = JSON_REMOVE(j, '$.list[1]')",
+        r#"j = JSON_REPLACE(j, '$.deep."odd \\"key\\""', NULL)"#,
+        "j = JSON_REMOVE(j, '$.deep.é'), k = JSON_SET(k, '$[1]', CAST('2020-02-29 01:02:03' AS DATETIME))",
+        "j = JSON_SET(j, '$.list[7]', 7), v = 'b'",
+        "j = JSON_SET(j, '$.a', JSON_ARRAY(1, 2, 70000, 3000000000, 1e300)), n = 5",
+        "j = JSON_SET(j, '$.list[1]', JSON_ARRAY()), k = NULL",
+        "j = JSON_SET(JSON_REMOVE(j, '$.deep'), '$.list', JSON_OBJECT())",
+        "n = 6",
+        "j = NULL",
+        "j = '[1]', k = '{}'",
+    ];
+    for change in changes {
+        run(&format!("UPDATE t SET {change}")).await;
+        run("INSERT INTO seen (j, k) SELECT j, k FROM t").await;
+    }
+    run("SET SESSION binlog_row_image = MINIMAL").await;
+    run("UPDATE t SET v = 'c'").await;
+    run("UPDATE t SET j = '[2]'").await;
+    let (got, _) = take(&mut stream, 1 + 2 * changes.len() + 2).await;
+    for (i, pair) in got[1..1 + 2 * changes.len()].chunks(2).enumerate() {
+        let (_, after) = pair[0].split_once(" > ").unwrap();
+        let json = |row: &str| row.split_once(',').unwrap().1.to_owned();
+        // id,v,j,d,k,n and id,j,k
+        let after = json(&json(after));
+        let (after, _) = after.rsplit_once(',').unwrap();
+        assert_eq!(
+            after.replacen(",1.50,", ",", 1),
+            json(pair[1].split_once('+').unwrap().1),
+            "{}",
+            changes[i]
+        );
+    }
+    let last = &got[1 + 2 * changes.len()..];
+    assert_eq!(last[0], "t 1,absent,absent,absent,absent,absent > absent,c,absent,absent,absent,absent");
+    assert_eq!(last[1], "t 1,absent,absent,absent,absent,absent > absent,absent,[2],absent,absent,absent");
 }
 
 #[tokio::test]

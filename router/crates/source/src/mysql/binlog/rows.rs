@@ -33,7 +33,7 @@ impl<'a> RowsHead<'a> {
             return Err(Garbled);
         }
         let present = at.take(columns.div_ceil(8))?;
-        let update = kind == kinds::UPDATE_ROWS;
+        let update = matches!(kind, kinds::UPDATE_ROWS | kinds::PARTIAL_UPDATE_ROWS);
         let present_after = if update { at.take(columns.div_ceil(8))? } else { present };
         Ok(RowsHead { table_id, columns, present, present_after, images: at.rest() })
     }
@@ -47,7 +47,7 @@ impl<'a> RowsHead<'a> {
     pub(crate) fn kind_of(kind: u8) -> Option<(Kind, Option<Kind>)> {
         match kind {
             kinds::WRITE_ROWS => Some((Kind::Insert, None)),
-            kinds::UPDATE_ROWS => Some((Kind::Before, Some(Kind::After))),
+            kinds::UPDATE_ROWS | kinds::PARTIAL_UPDATE_ROWS => Some((Kind::Before, Some(Kind::After))),
             kinds::DELETE_ROWS => Some((Kind::Delete, None)),
             _ => None,
         }

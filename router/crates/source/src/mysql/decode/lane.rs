@@ -47,6 +47,30 @@ pub(super) enum Form {
     Json(usize),
 }
 
+impl Form {
+    /// Takes a value that is not NULL, undecoded.
+    pub(super) fn raw<'a>(&self, bytes: &mut &'a [u8]) -> Result<&'a [u8], Garbled> {
+        let n = match self {
+            Form::I8 | Form::U8 | Form::Year => 1,
+            Form::I16 | Form::U16 => 2,
+            Form::I24 | Form::U24 | Form::Date => 3,
+            Form::I32 | Form::U32 | Form::F32 => 4,
+            Form::I64 | Form::U64 | Form::F64 => 8,
+            Form::Bit(n) | Form::Enum(n, _) | Form::Set(n, _) => *n,
+            Form::Decimal(decimal) => usize::from(decimal.bytes),
+            Form::Time(fraction) => 3 + fraction,
+            Form::DateTime(fraction) => 5 + fraction,
+            Form::Timestamp(fraction) => 4 + fraction,
+            Form::Text(length, _) | Form::Padded(length, _) | Form::Json(length) => {
+                return counted(bytes, *length);
+            }
+        };
+        let (value, rest) = bytes.split_at_checked(n).ok_or(Garbled)?;
+        *bytes = rest;
+        Ok(value)
+    }
+}
+
 /// Values of one column with no fixed width.
 #[derive(Debug)]
 pub(super) struct Var {
@@ -266,6 +290,12 @@ fn read_vars(vars: &mut [Var], form: &Form, first: usize, image: &mut Image<'_, 
         })?,
         _ => return Err(Garbled),
     }
+    end_row(vars, row)
+}
+
+/// Notes where the values of a row end.
+#[inline]
+pub(super) fn end_row(vars: &mut [Var], row: usize) -> Result<(), Garbled> {
     for var in vars {
         // more than an Arrow array can hold is refused, not wrapped
         let end = i32::try_from(var.data.len()).map_err(|_| Garbled)?;

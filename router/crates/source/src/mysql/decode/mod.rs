@@ -11,6 +11,7 @@ mod fixed;
 mod json;
 mod lane;
 mod native;
+mod partial;
 mod plan;
 mod time;
 
@@ -18,6 +19,7 @@ mod time;
 mod tests;
 
 pub(crate) use filling::{Filling, Present, Size, WrongText};
+pub(crate) use partial::Unread;
 pub(crate) use plan::Plan;
 
 /// A text by itself, for tests.
