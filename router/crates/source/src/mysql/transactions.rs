@@ -4,17 +4,23 @@
 //! keeps the plans of their versions. Rows go into the block at hand; what can not be read and concerns a captured
 //! table is a fatal fault, never a guess.
 
+mod xa;
+
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use forebay_model::{Fault, Position};
+use forebay_model::{Fault, Gtid, Position};
 
-use super::binlog::{Event, GtidEvent, Header, Meaning, Query, Rotate, RowsHead, TableMap, kinds, table_of};
+use super::binlog::{
+    Event, GtidEvent, Header, Meaning, Query, Rotate, RowsHead, TableMap, XaStatement, kinds, table_of,
+};
 use super::blocks::{Building, Opened, Resume};
 use super::cursor::Garbled;
 use super::decode::{Plan, Unread};
 use super::{Config, Limits};
 use crate::codes;
+
+pub(crate) use xa::TakenAgain;
 
 /// Table maps that are kept; they are made anew where they are missed.
 const TABLES: usize = 4096;
@@ -22,12 +28,14 @@ const TABLES: usize = 4096;
 const NO_TABLE: u64 = 0xff_ffff;
 
 /// What became of an event.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Taken {
     /// It was read to its end.
     Whole,
     /// The block became full in the middle of it: it must be offered again.
     Part,
+    /// This transaction's events are needed again, by [`Transactions::take_again`]; then it must be offered again.
+    Again(Box<Gtid>),
 }
 
 /// A table map that was seen, and what came of it.
@@ -60,6 +68,7 @@ pub(crate) struct Transactions {
     /// Where the event before ends, in full (the header has 32 bits of it).
     end: u64,
     resume: Resume,
+    xa: xa::Branches,
     /// How often the position moved.
     pub(crate) moves: u64,
     /// The newest event's time, microseconds since 1970; 0 = none yet.
@@ -80,6 +89,7 @@ impl Transactions {
             begun: false,
             rows: false,
             resume: Resume::default(),
+            xa: xa::Branches::default(),
             moves: 0,
             last_event_us: 0,
         }
@@ -99,17 +109,29 @@ impl Transactions {
     #[inline]
     pub(crate) fn take(&mut self, event: &Event<'_>) -> Result<Taken, Fault> {
         let taken = match event.header.kind {
-            kinds::TABLE_MAP => self.table_map(event).map(|()| Taken::Whole),
-            kinds::WRITE_ROWS | kinds::UPDATE_ROWS | kinds::DELETE_ROWS | kinds::PARTIAL_UPDATE_ROWS => {
-                self.rows(event)
-            }
-            _ => self.other(event).map(|()| Taken::Whole),
-        }?;
+            _ if self.xa.is_open() && self.xa_hold(event)? => Taken::Whole,
+            kinds::TABLE_MAP
+            | kinds::WRITE_ROWS
+            | kinds::UPDATE_ROWS
+            | kinds::DELETE_ROWS
+            | kinds::PARTIAL_UPDATE_ROWS => self.of_table(event)?,
+            _ => self.other(event)?,
+        };
         // a rotation's own end lies in the file before
         if taken == Taken::Whole && event.header.end != 0 && event.header.kind != kinds::ROTATE {
             self.end = self.full_end(&event.header);
         }
         Ok(taken)
+    }
+
+    /// Takes a table map or rows.
+    #[inline]
+    fn of_table(&mut self, event: &Event<'_>) -> Result<Taken, Fault> {
+        if event.header.kind == kinds::TABLE_MAP {
+            self.table_map(event)?;
+            return Ok(Taken::Whole);
+        }
+        self.rows(event)
     }
 
     fn table_map(&mut self, event: &Event<'_>) -> Result<(), Fault> {
@@ -196,7 +218,7 @@ impl Transactions {
         }
     }
 
-    fn other(&mut self, event: &Event<'_>) -> Result<(), Fault> {
+    fn other(&mut self, event: &Event<'_>) -> Result<Taken, Fault> {
         let body = event.body;
         let garbled = |Garbled| self.garbled(event);
         match event.header.kind {
@@ -215,20 +237,26 @@ impl Transactions {
             }
             kinds::QUERY => {
                 let query = Query::parse(body).map_err(garbled)?;
+                match query.xa().map_err(garbled)? {
+                    None if self.xa.is_open() => match query.meaning() {
+                        Meaning::Commit => return self.xa_in_one_phase(event),
+                        Meaning::Rollback => self.xa_drop(),
+                        _ => {}
+                    },
+                    None => {}
+                    Some(XaStatement::Start) => {
+                        self.query(event, &query)?;
+                        self.xa_start();
+                        return Ok(Taken::Whole);
+                    }
+                    Some(XaStatement::Commit(xid)) => return self.xa_commit(event, &query, &xid),
+                    Some(XaStatement::Rollback(xid)) => self.xa_rollback(&xid),
+                }
                 self.query(event, &query)?;
             }
             kinds::EXECUTE_LOAD_QUERY => self.statement(event, &Query::parse_load(body).map_err(garbled)?)?,
-            kinds::XID => self.commit(event),
-            kinds::XA_PREPARE => {
-                // the first byte says whether this is XA COMMIT ... ONE PHASE
-                if self.rows && body.first() != Some(&1) {
-                    let what = format!("an XA transaction at {} changed captured tables", self.at(event));
-                    return Err(Fault::new(codes::XA, what).fix(
-                        "write captured tables without XA, or with XA COMMIT ... ONE PHASE; then start from now",
-                    ));
-                }
-                self.commit(event);
-            }
+            kinds::XID => return self.xa_in_one_phase(event),
+            kinds::XA_PREPARE => return self.xa_prepare(event),
             kinds::ROTATE => {
                 self.must_be_between(event)?;
                 let rotate = Rotate::parse(body).map_err(garbled)?;
@@ -267,7 +295,7 @@ impl Transactions {
                 return Err(Fault::new(codes::UNSUPPORTED_EVENT, what).fix("use a later version of Forebay"));
             }
         }
-        Ok(())
+        Ok(Taken::Whole)
     }
 
     fn open(&mut self, event: GtidEvent) -> Result<(), Fault> {
@@ -281,16 +309,7 @@ impl Transactions {
 
     fn query(&mut self, event: &Event<'_>, query: &Query<'_>) -> Result<(), Fault> {
         match (query.meaning(), self.begun) {
-            (Meaning::Begin, false) => {
-                self.begun = true;
-                let Some(open) = &mut self.open else { return Err(self.garbled(event)) };
-                open.thread = query.thread;
-                open.server_id = event.header.server_id;
-                if open.commit_us == 0 {
-                    open.commit_us = u64::from(event.header.seconds) * 1_000_000;
-                    self.last_event_us = open.commit_us;
-                }
-            }
+            (Meaning::Begin, false) => self.begin(event, query)?,
             (Meaning::Commit, true) => self.commit(event),
             (Meaning::Rollback, true) => {
                 // row events of a transaction that is rolled back are not written; this one is of a mixed kind
@@ -311,6 +330,19 @@ impl Transactions {
                     self.commit(event);
                 }
             }
+        }
+        Ok(())
+    }
+
+    /// The transaction at hand begins.
+    fn begin(&mut self, event: &Event<'_>, query: &Query<'_>) -> Result<(), Fault> {
+        self.begun = true;
+        let Some(open) = &mut self.open else { return Err(self.garbled(event)) };
+        open.thread = query.thread;
+        open.server_id = event.header.server_id;
+        if open.commit_us == 0 {
+            open.commit_us = u64::from(event.header.seconds) * 1_000_000;
+            self.last_event_us = open.commit_us;
         }
         Ok(())
     }

@@ -243,10 +243,6 @@ async fn what_cannot_be_read_is_a_fatal_fault() {
     database.exec("CREATE TABLE t (id INT PRIMARY KEY, j JSON); CREATE TABLE other (id INT)").await.unwrap();
     let cases = [
         (
-            codes::XA,
-            "XA START 'a'; INSERT INTO t VALUES (1, NULL); XA END 'a'; XA PREPARE 'a'; XA COMMIT 'a'",
-        ),
-        (
             codes::PARTIAL_JSON,
             "INSERT INTO t VALUES (2, JSON_OBJECT('a', REPEAT('x', 200), 'b', 1)); \
              SET SESSION binlog_row_value_options = PARTIAL_JSON, binlog_row_image = MINIMAL; \
@@ -366,6 +362,57 @@ async fn differences_of_json_values_become_the_values() {
     let last = &got[1 + 2 * changes.len()..];
     assert_eq!(last[0], "t 1,absent,absent,absent,absent,absent > absent,c,absent,absent,absent,absent");
     assert_eq!(last[1], "t 1,absent,absent,absent,absent,absent > absent,absent,[2],absent,absent,absent");
+}
+
+#[tokio::test]
+async fn rows_of_an_xa_transaction_come_at_its_commit_and_survive_a_restart() {
+    let server = private(&[]).await;
+    let database = server.database("xa").await.unwrap();
+    let config = config(&server, &[format!("{}.*", database.name())]);
+    let mut stream = connect(&config, Start::Now).await;
+    database
+        .exec("CREATE TABLE t (id INT PRIMARY KEY, v CHAR(9)); CREATE TABLE u (id INT); CREATE TABLE x (id INT);
+             CREATE TABLE l (id INT PRIMARY KEY AUTO_INCREMENT, v CHAR(200))")
+        .await
+        .unwrap();
+    let branch = async |name: &str, sql: &str| {
+        let sql = format!(
+            "SET SESSION cte_max_recursion_depth = 1000000; XA START '{name}'; {sql}; XA END '{name}'; XA PREPARE '{name}'"
+        );
+        database.exec(&sql).await.unwrap();
+    };
+    branch("kept", "INSERT INTO t VALUES (1, 'a'); UPDATE t SET v = 'b'").await;
+    branch("dropped", "INSERT INTO x VALUES (2)").await;
+    // more than may wait
+    let many = "INSERT INTO l (v) WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 150000) \
+                SELECT REPEAT('x', 200) FROM n";
+    branch("large", many).await;
+    database.exec("INSERT INTO u VALUES (7)").await.unwrap();
+    let (got, position) = take(&mut stream, 1).await;
+    assert_eq!(got, ["u +7"]);
+
+    database.exec("XA ROLLBACK 'dropped'; XA COMMIT 'kept'; INSERT INTO u VALUES (8)").await.unwrap();
+    let wanted = ["t +1,a", "t 1,a > 1,b", "u +8"];
+    assert_eq!(take(&mut stream, 3).await.0, wanted);
+    // decided while nobody was reading
+    let mut again = connect(&config, Start::At(position)).await;
+    assert_eq!(take(&mut again, 3).await.0, wanted);
+
+    database.exec("XA COMMIT 'large'; INSERT INTO u VALUES (9)").await.unwrap();
+    let executed = server.binlog_end().await.unwrap().2;
+    for stream in [&mut stream, &mut again] {
+        let (mut rows, mut last) = (0, None);
+        while last.is_none() {
+            let captured = next(stream).await.unwrap();
+            let Some(block) = captured.block else { continue };
+            check(&block);
+            rows += block.rows();
+            last = captured.position.filter(|_| changes(&block).iter().any(|c| c == "u +9"));
+        }
+        assert_eq!(rows, 150_001);
+        // nothing is left out for ever
+        assert_eq!(last.unwrap().gtids.to_string(), executed);
+    }
 }
 
 #[tokio::test]
