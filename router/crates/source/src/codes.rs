@@ -23,7 +23,7 @@ codes! {
     TLS_REQUIRED = "mysql.tls_required", Fatal, "The server demands TLS, and the source has it switched off.";
     AUTH = "mysql.auth", Fatal, "The server refused the user or the password.";
     AUTH_METHOD = "mysql.auth_method", Fatal, "The account logs in by a method that Forebay does not speak.";
-    FLAVOUR = "mysql.flavour", Fatal, "The server is not MySQL 8.0 or later.";
+    FLAVOUR = "mysql.flavour", Fatal, "The server is neither MySQL 8.0 nor MariaDB 10.11, nor a later one.";
     SHUTDOWN = "mysql.shutdown", Retryable, "The server is shutting down or ended the connection.";
     KILLED = "mysql.killed", Retryable, "The server's thread that sends the binlog was killed.";
     PROTOCOL = "mysql.protocol", Retryable, "The server sent something that is not MySQL's protocol.";

@@ -12,7 +12,8 @@ use std::sync::Arc;
 use forebay_model::{Fault, Gtid, Position};
 
 use super::binlog::{
-    Event, GtidEvent, Header, Meaning, Query, Rotate, RowsHead, TableMap, XaStatement, kinds, table_of,
+    Event, GtidEvent, Header, MariaDbGtid, Meaning, Query, Rotate, RowsHead, TableMap, XaStatement, inflate,
+    kinds, table_of,
 };
 use super::blocks::{Building, Opened, Resume};
 use super::cursor::Garbled;
@@ -24,6 +25,9 @@ pub(crate) use xa::TakenAgain;
 
 /// Table maps that are kept; they are made anew where they are missed.
 const TABLES: usize = 4096;
+/// The most that a compressed event may become, and how much of that memory is kept for the next one.
+const LARGEST_EVENT: usize = (1 << 30) + (1 << 20);
+const KEPT: usize = 1 << 20;
 /// A table map's number that stands for none (the last event of a statement with no rows).
 const NO_TABLE: u64 = 0xff_ffff;
 
@@ -69,6 +73,8 @@ pub(crate) struct Transactions {
     end: u64,
     resume: Resume,
     xa: xa::Branches,
+    /// Room for an event that was compressed.
+    inflated: Vec<u8>,
     /// How often the position moved.
     pub(crate) moves: u64,
     /// The newest event's time, microseconds since 1970; 0 = none yet.
@@ -90,6 +96,7 @@ impl Transactions {
             rows: false,
             resume: Resume::default(),
             xa: xa::Branches::default(),
+            inflated: Vec::new(),
             moves: 0,
             last_event_us: 0,
         }
@@ -110,11 +117,8 @@ impl Transactions {
     pub(crate) fn take(&mut self, event: &Event<'_>) -> Result<Taken, Fault> {
         let taken = match event.header.kind {
             _ if self.xa.is_open() && self.xa_hold(event)? => Taken::Whole,
-            kinds::TABLE_MAP
-            | kinds::WRITE_ROWS
-            | kinds::UPDATE_ROWS
-            | kinds::DELETE_ROWS
-            | kinds::PARTIAL_UPDATE_ROWS => self.of_table(event)?,
+            kind if xa::is_of_table(kind) => self.of_table(event)?,
+            kinds::QUERY_COMPRESSED..=kinds::DELETE_ROWS_COMPRESSED => self.inflated(event)?,
             _ => self.other(event)?,
         };
         // a rotation's own end lies in the file before
@@ -230,6 +234,10 @@ impl Transactions {
                 let gtid = GtidEvent::parse_tagged(body).map_err(garbled)?;
                 self.open(gtid)?;
             }
+            kinds::MARIADB_GTID => {
+                let gtid = MariaDbGtid::parse(event.header.server_id, body).map_err(garbled)?;
+                self.open_mariadb(event, gtid)?;
+            }
             kinds::ANONYMOUS_GTID => {
                 let what = format!("the transaction at {} has no GTID", self.at(event));
                 return Err(Fault::new(codes::GTID_OFF, what)
@@ -283,12 +291,6 @@ impl Transactions {
                 return Err(Fault::new(codes::INCIDENT, what)
                     .fix("read the server's error log, then start from now and take a new snapshot"));
             }
-            kinds::WRITE_ROWS_V1..=kinds::DELETE_ROWS_V1 if self.captured(event)? => {
-                let what = format!("the rows at {} are written in the form of MySQL 5.5", self.at(event));
-                return Err(Fault::new(codes::UNSUPPORTED_EVENT, what)
-                    .fix("SET PERSIST log_bin_use_v1_row_events = OFF, then start from now"));
-            }
-            kinds::WRITE_ROWS_V1..=kinds::DELETE_ROWS_V1 => {}
             kind if kinds::WITHOUT_ROWS.contains(&kind) || event.header.is_ignorable() => {}
             kind => {
                 let what = format!("the event at {} is of type {kind}, which is not known", self.at(event));
@@ -305,6 +307,35 @@ impl Transactions {
         self.last_event_us = event.commit_us;
         self.open = Some(Opened { gtid: Some(event.gtid), commit_us: event.commit_us, ..Default::default() });
         Ok(())
+    }
+
+    /// MariaDB's GTID: also what BEGIN is elsewhere.
+    fn open_mariadb(&mut self, event: &Event<'_>, begin: MariaDbGtid) -> Result<(), Fault> {
+        let commit_us = u64::from(event.header.seconds) * 1_000_000;
+        self.open(GtidEvent { gtid: begin.gtid, commit_us })?;
+        if let Some(open) = &mut self.open {
+            open.server_id = event.header.server_id;
+        }
+        self.begun = !begin.standalone;
+        if begin.prepared {
+            self.xa_start();
+        }
+        Ok(())
+    }
+
+    /// An event that MariaDB has compressed.
+    #[cold]
+    fn inflated(&mut self, event: &Event<'_>) -> Result<Taken, Fault> {
+        let mut body = std::mem::take(&mut self.inflated);
+        let kind = inflate(&event.header, event.body, LARGEST_EVENT, &mut body);
+        let taken = match kind {
+            Ok(kind) => self.take(&Event { header: Header { kind, ..event.header }, body: &body }),
+            Err(Garbled) => Err(self.garbled(event)),
+        };
+        if body.capacity() <= KEPT {
+            self.inflated = body;
+        }
+        taken
     }
 
     fn query(&mut self, event: &Event<'_>, query: &Query<'_>) -> Result<(), Fault> {
@@ -383,12 +414,6 @@ impl Transactions {
         self.moves += 1;
         (self.begun, self.rows) = (false, false);
         self.building.end_transaction();
-    }
-
-    /// Whether an event with a table's number is about a captured table.
-    fn captured(&self, event: &Event<'_>) -> Result<bool, Fault> {
-        let id = RowsHead::table_id(event.body).map_err(|Garbled| self.garbled(event))?;
-        Ok(self.by_id.get(&id).and_then(|&at| self.tables.get(at)).is_some_and(|t| t.plan.is_some()))
     }
 
     fn must_be_between(&self, event: &Event<'_>) -> Result<(), Fault> {

@@ -5,6 +5,7 @@
 
 mod gtid;
 mod header;
+mod mariadb;
 mod payload;
 mod query;
 mod rows;
@@ -13,6 +14,7 @@ mod xa;
 
 pub(crate) use gtid::{GtidEvent, encode_set};
 pub(crate) use header::{CHECKSUM, Event, HEADER, Header, Rotate, checksum_in_use, is_whole, kinds};
+pub(crate) use mariadb::{MariaDbGtid, inflate};
 pub(crate) use payload::Payload;
 pub(crate) use query::{Meaning, Query};
 pub(crate) use rows::RowsHead;

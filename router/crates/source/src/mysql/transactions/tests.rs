@@ -168,7 +168,6 @@ fn a_transaction_that_breaks_off_is_retried() {
 fn what_cannot_be_read_is_refused_where_it_matters() {
     let xa: &[u8] = &[0; 13];
     for (kind, body, code) in [
-        (kinds::WRITE_ROWS_V1, rows(1, &[]), "mysql.unsupported_event"),
         (kinds::XA_PREPARE, xa.to_vec(), "mysql.xa"),
         (QUERY, query("ROLLBACK"), "mysql.unsupported_event"),
         (kinds::INCIDENT, vec![1, 0], "mysql.incident"),

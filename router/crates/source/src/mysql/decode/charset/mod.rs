@@ -41,12 +41,32 @@ pub(super) struct Named {
 
 /// The character set of a collation.
 pub(super) fn named(collation: u16) -> Named {
+    // MariaDB's: without padding, of its own languages, and of UCA 14
+    match collation {
+        1024..2048 => return named(collation - 1024),
+        576..768 => return wide((collation - 576) / 32),
+        2048..4096 => return wide((collation - 2048) / 256),
+        _ => {}
+    }
     let (name, widest) = match Collation::resolve(CollationId::from(collation)) {
         // collations that are newer than the list; from 255 on they are all of utf8mb4
         c if c.id() == CollationId::UNKNOWN_COLLATION_ID && collation >= 255 => ("utf8mb4", 4),
         c if c.id() == CollationId::UNKNOWN_COLLATION_ID => ("unknown", 1),
         Collation { .. } if collation == 63 => ("binary", 1),
         c => (static_name(&c), c.max_len()),
+    };
+    Named { name, widest }
+}
+
+/// The character sets of Unicode, in the order that MariaDB counts them in.
+fn wide(nth: u16) -> Named {
+    let (name, widest) = match nth {
+        0 => ("utf8mb3", 3),
+        1 => ("utf8mb4", 4),
+        2 => ("ucs2", 2),
+        3 => ("utf16", 4),
+        4 | 5 => ("utf32", 4),
+        _ => ("unknown", 1),
     };
     Named { name, widest }
 }
@@ -141,6 +161,9 @@ mod tests {
         assert_eq!(name(8), ("latin1", 1));
         assert_eq!(name(60_000), ("utf8mb4", 4));
         assert_eq!(name(100), ("unknown", 1));
+        assert_eq!((name(1056).0, name(1070).0, name(577).0), ("armscii8", "utf8mb4", "utf8mb3"));
+        assert_eq!((name(736).0, name(2304).0, name(2503).0), ("utf32", "utf8mb4", "utf8mb4"));
+        assert_eq!((name(2560).0, name(3015).0, name(3072).0), ("ucs2", "utf16", "utf32"));
     }
 
     #[test]
