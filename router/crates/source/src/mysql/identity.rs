@@ -5,6 +5,7 @@ use std::hash::{BuildHasher as _, RandomState};
 
 use forebay_model::{Fault, GtidSet, Position};
 
+use super::binlog::Special;
 use super::wire::{Conn, Flavour, Rows, WireError};
 use super::{Config, Start, faults};
 use crate::codes;
@@ -156,6 +157,39 @@ async fn catch_up(conn: &mut Conn, position: &Position) -> Result<GtidSet, Fault
         .map_err(failed)?;
     let rows = conn.query("SELECT @@GLOBAL.gtid_executed").await.map_err(failed)?;
     set(rows.firsts().next())
+}
+
+/// The columns of a table of MariaDB's whose types no table map shows, as the table is now: the table map says all else, so
+/// a column that has gone or changed meanwhile is met by its own bytes' length, or refused.
+pub(crate) async fn specials(
+    config: &Config,
+    database: &str,
+    table: &str,
+) -> Result<Vec<(String, Special)>, Fault> {
+    let mut conn = Conn::open(config).await?;
+    let quoted = |name: &str| name.replace('\\', "\\\\").replace('\'', "''");
+    let rows = conn
+        .query(&format!(
+            "SELECT COLUMN_NAME, DATA_TYPE, DATETIME_PRECISION FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = '{}' AND \
+             TABLE_NAME = '{}' AND DATA_TYPE IN ('inet4', 'inet6', 'uuid', 'time', 'datetime', 'timestamp')",
+            quoted(database),
+            quoted(table)
+        ))
+        .await
+        .map_err(|e| faults::wire(e, "cannot read information_schema"))?;
+    conn.quit().await;
+    let special = |row: Vec<Option<String>>| {
+        let mut row = row.into_iter();
+        let (name, ty, digits) = (row.next()??, row.next()??, row.next()?);
+        let special = match ty.as_str() {
+            "inet4" => Special::Inet4,
+            "inet6" => Special::Inet6,
+            "uuid" => Special::Uuid,
+            _ => Special::Old(digits?.parse().ok()?),
+        };
+        Some((name, special))
+    };
+    Ok(rows.rows.into_iter().filter_map(special).collect())
 }
 
 fn set(text: Option<&str>) -> Result<GtidSet, Fault> {

@@ -26,3 +26,5 @@ pub use stream::{Captured, Stats, Stream};
 
 #[doc(hidden)]
 pub mod bench;
+#[doc(hidden)]
+pub mod fuzz;

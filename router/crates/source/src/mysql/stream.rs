@@ -63,6 +63,8 @@ enum Read {
     Full,
     /// A transaction must be sent again before the next one can be taken.
     Again(Box<Gtid>),
+    /// A table must be asked about before its rows can be taken.
+    Ask(Box<(String, String)>),
 }
 
 /// A server's changes, from a position on.
@@ -150,6 +152,11 @@ impl Stream {
                     self.again = Some(self.read_again(&gtid).await?);
                     continue;
                 }
+                Ok(Read::Ask(table)) => {
+                    let specials = identity::specials(&self.config, &table.0, &table.1).await?;
+                    self.transactions.told(specials);
+                    continue;
+                }
                 Ok(Read::All) => {}
                 // the whole transactions before it are good
                 Err(fault) if self.transactions.building.has_whole() => {
@@ -228,6 +235,7 @@ impl Stream {
                 Taken::Whole => {}
                 Taken::Part => return Ok(Read::Full),
                 Taken::Again(gtid) => return Ok(Read::Again(gtid)),
+                Taken::Ask(table) => return Ok(Read::Ask(table)),
             }
             self.dump.done();
             let building = &self.transactions.building;

@@ -12,8 +12,8 @@ use std::sync::Arc;
 use forebay_model::{Fault, Gtid, Position};
 
 use super::binlog::{
-    Event, GtidEvent, Header, MariaDbGtid, Meaning, Query, Rotate, RowsHead, TableMap, XaStatement, inflate,
-    kinds, table_of,
+    Event, GtidEvent, Header, MariaDbGtid, Meaning, Query, RawColumn, Rotate, RowsHead, Special, TableMap,
+    XaStatement, inflate, kinds, table_of,
 };
 use super::blocks::{Building, Opened, Resume};
 use super::cursor::Garbled;
@@ -40,6 +40,9 @@ pub(crate) enum Taken {
     Part,
     /// This transaction's events are needed again, by [`Transactions::take_again`]; then it must be offered again.
     Again(Box<Gtid>),
+    /// What the table map of this database's table does not say must be asked, and told by
+    /// [`Transactions::told`]; then it must be offered again.
+    Ask(Box<(String, String)>),
 }
 
 /// A table map that was seen, and what came of it.
@@ -73,6 +76,10 @@ pub(crate) struct Transactions {
     end: u64,
     resume: Resume,
     xa: xa::Branches,
+    /// MariaDB's transactions were seen.
+    is_mariadb: bool,
+    /// What the server has told of the table whose table map comes next.
+    specials: Option<Vec<(String, Special)>>,
     /// Room for an event that was compressed.
     inflated: Vec<u8>,
     /// How often the position moved.
@@ -96,6 +103,8 @@ impl Transactions {
             rows: false,
             resume: Resume::default(),
             xa: xa::Branches::default(),
+            is_mariadb: false,
+            specials: None,
             inflated: Vec::new(),
             moves: 0,
             last_event_us: 0,
@@ -132,26 +141,29 @@ impl Transactions {
     #[inline]
     fn of_table(&mut self, event: &Event<'_>) -> Result<Taken, Fault> {
         if event.header.kind == kinds::TABLE_MAP {
-            self.table_map(event)?;
-            return Ok(Taken::Whole);
+            return self.table_map(event);
         }
         self.rows(event)
     }
 
-    fn table_map(&mut self, event: &Event<'_>) -> Result<(), Fault> {
+    fn table_map(&mut self, event: &Event<'_>) -> Result<Taken, Fault> {
         let garbled = |Garbled| self.garbled(event);
         let id = RowsHead::table_id(event.body).map_err(garbled)?;
         if self.last.0 == id && self.tables.get(self.last.1).is_some_and(|t| t.raw == event.body) {
-            return Ok(());
+            return Ok(Taken::Whole);
         }
         if let Some(&at) = self.by_id.get(&id)
             && self.tables[at].raw == event.body
         {
             self.last = (id, at);
-            return Ok(());
+            return Ok(Taken::Whole);
         }
         let (database, table) = table_of(event.body).map_err(garbled)?;
-        let plan = if self.config.captures(database, table) { Some(self.plan(event)?) } else { None };
+        let captured = self.config.captures(database, table);
+        if captured && self.must_ask(event)? {
+            return Ok(Taken::Ask(Box::new((database.to_owned(), table.to_owned()))));
+        }
+        let plan = if captured { Some(self.plan(event)?) } else { None };
         if self.tables.len() >= TABLES {
             self.tables.clear();
             self.by_id.clear();
@@ -159,17 +171,37 @@ impl Transactions {
         self.tables.push(Table { raw: event.body.to_vec(), plan, filling: (u64::MAX, 0) });
         self.last = (id, self.tables.len() - 1);
         self.by_id.insert(id, self.last.1);
-        Ok(())
+        Ok(Taken::Whole)
+    }
+
+    /// Whether a table of MariaDB's has columns that may be of a type that only the server knows.
+    fn must_ask(&self, event: &Event<'_>) -> Result<bool, Fault> {
+        let known = |t: &Table| t.raw.get(6..) == event.body.get(6..);
+        if !self.is_mariadb || self.specials.is_some() || self.tables.iter().any(known) {
+            return Ok(false);
+        }
+        let map = TableMap::parse(event.body).map_err(|Garbled| self.garbled(event))?;
+        Ok(map.columns.iter().any(RawColumn::may_be_special))
+    }
+
+    /// The columns of the table that was asked about, as they are now.
+    pub(crate) fn told(&mut self, specials: Vec<(String, Special)>) {
+        self.specials = Some(specials);
     }
 
     /// The plan for a table map; the same one for maps that mean the same.
-    fn plan(&self, event: &Event<'_>) -> Result<Arc<Plan>, Fault> {
+    fn plan(&mut self, event: &Event<'_>) -> Result<Arc<Plan>, Fault> {
         let plans = || self.tables.iter().rev().filter_map(|t| Some((t, t.plan.as_ref()?)));
         // the first six bytes are the number, which changes with every FLUSH TABLES
         if let Some((_, plan)) = plans().find(|(t, _)| t.raw.get(6..) == event.body.get(6..)) {
             return Ok(plan.clone());
         }
-        let map = TableMap::parse(event.body).map_err(|Garbled| self.garbled(event))?;
+        let mut map = TableMap::parse(event.body).map_err(|Garbled| self.garbled(event))?;
+        for (name, special) in self.specials.take().into_iter().flatten() {
+            if let Some(column) = map.columns.iter_mut().find(|c| c.name == name && c.may_be(special)) {
+                column.special = Some(special);
+            }
+        }
         let plan = Plan::new(&map)?;
         let same = plans().find(|(_, p)| ***p == plan).map(|(_, p)| p.clone());
         Ok(same.unwrap_or_else(|| Arc::new(plan)))
@@ -311,6 +343,7 @@ impl Transactions {
 
     /// MariaDB's GTID: also what BEGIN is elsewhere.
     fn open_mariadb(&mut self, event: &Event<'_>, begin: MariaDbGtid) -> Result<(), Fault> {
+        self.is_mariadb = true;
         let commit_us = u64::from(event.header.seconds) * 1_000_000;
         self.open(GtidEvent { gtid: begin.gtid, commit_us })?;
         if let Some(open) = &mut self.open {

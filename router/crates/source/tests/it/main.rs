@@ -1,6 +1,7 @@
 //! The source against a real MySQL server.
 
 mod charsets;
+mod differ;
 mod mariadb;
 mod preflight;
 mod stream;

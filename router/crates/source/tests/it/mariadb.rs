@@ -4,7 +4,7 @@ use forebay_kit::Server;
 use forebay_kit::mysql_async::prelude::Queryable as _;
 use forebay_model::{Class, Position};
 use forebay_source::codes;
-use forebay_source::mysql::{Limits, Start, Stream};
+use forebay_source::mysql::{Limits, Start, Stream, demands_met, preflight};
 
 use super::{LONG, config, connect, next, take};
 
@@ -56,6 +56,31 @@ async fn changes_come_in_order_and_go_on_from_a_position() {
 
     let mut again = connect(&config, Start::At(middle)).await;
     assert_eq!(take(&mut again, wanted.len()).await.0, wanted);
+}
+
+#[tokio::test]
+async fn preflight_knows_its_names() {
+    let server = forebay_kit::mariadb().await;
+    let database = server.database("fit").await.unwrap();
+    database.exec("CREATE TABLE t (id INT PRIMARY KEY, u UUID)").await.unwrap();
+    let select = format!("SELECT ON `{}`.*", database.name());
+    let user =
+        server.cdc_user(&[&select, "REPLICATION SLAVE ON *.*", "BINLOG MONITOR ON *.*"]).await.unwrap();
+    let mut config = config(server, &[format!("{}.*", database.name())]);
+    (config.user, config.password) = (user.name, Some(forebay_model::Secret::new(user.password)));
+    let checks = preflight(&config).await.unwrap();
+    demands_met(&checks).unwrap();
+    // and with these grants it can be read
+    let mut stream = connect(&config, Start::Now).await;
+    database.exec("INSERT INTO t VALUES (1, '00112233-4455-6677-8899-aabbccddeeff')").await.unwrap();
+    assert_eq!(take(&mut stream, 1).await.0, ["t +1,00112233-4455-6677-8899-aabbccddeeff"]);
+
+    let server =
+        Server::start_mariadb(&["--binlog-format=MIXED", "--binlog-row-metadata=NO_LOG"]).await.unwrap();
+    let checks = preflight(&super::config(&server, &["*.*".into()])).await.unwrap();
+    let failed: Vec<_> = checks.iter().filter(|c| !c.ok).map(|c| (c.id, c.fix.clone().unwrap())).collect();
+    assert_eq!(failed.iter().map(|f| f.0).collect::<Vec<_>>(), ["binlog_format", "binlog_row_metadata"]);
+    assert!(failed.iter().all(|f| f.1.starts_with("SET GLOBAL")), "{failed:?}");
 }
 
 #[tokio::test]

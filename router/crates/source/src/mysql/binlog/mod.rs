@@ -18,5 +18,5 @@ pub(crate) use mariadb::{MariaDbGtid, inflate};
 pub(crate) use payload::Payload;
 pub(crate) use query::{Meaning, Query};
 pub(crate) use rows::RowsHead;
-pub(crate) use table_map::{RawColumn, TableMap, table_of, types};
+pub(crate) use table_map::{RawColumn, Special, TableMap, table_of, types};
 pub(crate) use xa::{XaStatement, Xid};

@@ -9,7 +9,8 @@ use super::bits::Bits;
 use super::charset::Charset;
 use super::decimal::Decimal;
 use super::fixed::{Fixed, fixed, sized};
-use super::{json, time};
+use super::{json, mariadb, time};
+use crate::mysql::binlog::Special;
 use crate::mysql::cursor::Garbled;
 
 /// How the values of a lane are written in the binlog, and thereby what holds them.
@@ -45,6 +46,14 @@ pub(super) enum Form {
     /// Filled up with zero bytes to so many.
     Padded(usize, usize),
     Json(usize),
+    /// A type of MariaDB's that is stored as bytes.
+    Special(usize, Special),
+    /// Compressed one by one, as MariaDB does.
+    Compressed(usize, Charset),
+    /// From before MySQL 5.6.4, without a fraction: decimal digits, or seconds.
+    OldDateTime,
+    OldTime,
+    OldTimestamp,
 }
 
 impl Form {
@@ -61,9 +70,14 @@ impl Form {
             Form::Time(fraction) => 3 + fraction,
             Form::DateTime(fraction) => 5 + fraction,
             Form::Timestamp(fraction) => 4 + fraction,
-            Form::Text(length, _) | Form::Padded(length, _) | Form::Json(length) => {
-                return counted(bytes, *length);
-            }
+            Form::OldDateTime => 8,
+            Form::OldTimestamp => 4,
+            Form::OldTime => 3,
+            Form::Text(length, _)
+            | Form::Padded(length, _)
+            | Form::Json(length)
+            | Form::Special(length, _)
+            | Form::Compressed(length, _) => return counted(bytes, *length),
         };
         let (value, rest) = bytes.split_at_checked(n).ok_or(Garbled)?;
         *bytes = rest;
@@ -111,15 +125,26 @@ impl Cells {
                 Cells::I32(Fixed::new(columns, room))
             }
             Form::Year | Form::Date => Cells::I32(Fixed::new(columns, room)),
-            Form::U32 | Form::I64 | Form::Time(_) | Form::DateTime(_) | Form::Timestamp(_) => {
-                Cells::I64(Fixed::new(columns, room))
-            }
+            Form::U32
+            | Form::I64
+            | Form::Time(_)
+            | Form::DateTime(_)
+            | Form::Timestamp(_)
+            | Form::OldDateTime
+            | Form::OldTime
+            | Form::OldTimestamp => Cells::I64(Fixed::new(columns, room)),
             Form::U64 | Form::Bit(_) => Cells::U64(Fixed::new(columns, room)),
             Form::F32 => Cells::F32(Fixed::new(columns, room)),
             Form::F64 => Cells::F64(Fixed::new(columns, room)),
             Form::Decimal(d) if d.is_wide() => Cells::I256(Fixed::new(columns, room)),
             Form::Decimal(_) => Cells::I128(Fixed::new(columns, room)),
-            Form::Enum(..) | Form::Set(..) | Form::Text(..) | Form::Padded(..) | Form::Json(_) => {
+            Form::Enum(..)
+            | Form::Set(..)
+            | Form::Text(..)
+            | Form::Padded(..)
+            | Form::Json(_)
+            | Form::Special(..)
+            | Form::Compressed(..) => {
                 let var = |c| {
                     let mut ends = Vec::with_capacity(room + 1);
                     ends.push(0);
@@ -179,6 +204,11 @@ impl Cells {
                 Form::DateTime(1) => fixed(cells, first, image, time::datetime::<6>),
                 Form::DateTime(2) => fixed(cells, first, image, time::datetime::<7>),
                 Form::DateTime(_) => fixed(cells, first, image, time::datetime::<8>),
+                Form::OldDateTime => fixed(cells, first, image, time::old_datetime),
+                Form::OldTime => fixed(cells, first, image, time::old_time),
+                Form::OldTimestamp => {
+                    fixed(cells, first, image, |b| i64::from(u32::from_le_bytes(b)) * 1_000_000)
+                }
                 Form::Time(0) => fixed(cells, first, image, time::time::<3>),
                 Form::Time(1) => fixed(cells, first, image, time::time::<4>),
                 Form::Time(2) => fixed(cells, first, image, time::time::<5>),
@@ -264,6 +294,17 @@ fn read_vars(vars: &mut [Var], form: &Form, first: usize, image: &mut Image<'_, 
         Form::Json(length) => each(vars, first, image, |var, bytes| {
             let value = counted(bytes, *length)?;
             json::to_text(value, &mut var.data)
+        })?,
+        Form::Special(length, special) => each(vars, first, image, |var, bytes| {
+            mariadb::special(*special, counted(bytes, *length)?, &mut var.data)
+        })?,
+        Form::Compressed(length, charset) => each(vars, first, image, |var, bytes| {
+            let mut value = Vec::new();
+            mariadb::inflate(counted(bytes, *length)?, &mut value)?;
+            if charset.append(&value, &mut var.data) {
+                var.wrong.get_or_insert(row);
+            }
+            Ok(())
         })?,
         Form::Enum(size, members) => each(vars, first, image, |var, bytes| {
             let index = number(bytes, *size)?;

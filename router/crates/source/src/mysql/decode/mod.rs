@@ -10,6 +10,7 @@ mod filling;
 mod fixed;
 mod json;
 mod lane;
+mod mariadb;
 mod native;
 mod partial;
 mod plan;
@@ -21,6 +22,12 @@ mod tests;
 pub(crate) use filling::{Filling, Present, Size, WrongText};
 pub(crate) use partial::Unread;
 pub(crate) use plan::Plan;
+
+/// A JSON value by itself, plain and with differences, for tests.
+pub(super) fn json_text(value: &[u8], differences: &[u8]) {
+    let _ = json::to_text(value, &mut Vec::new());
+    let _ = json::apply(value, differences, &mut Vec::new());
+}
 
 /// A text by itself, for tests.
 pub(super) fn text(charset: &str, bytes: &[u8]) -> Option<String> {

@@ -219,9 +219,10 @@ impl Transactions {
                 self.change_place(&mut giving.held);
                 let taken = self.give_held(&mut giving);
                 self.change_place(&mut giving.held);
-                if taken? == Taken::Part {
+                let taken = taken?;
+                if taken != Taken::Whole {
                     self.xa.giving = Some(giving);
-                    return Ok(Taken::Part);
+                    return Ok(taken);
                 }
             }
             self.xa.bytes -= giving.held.bodies.len();
@@ -235,8 +236,9 @@ impl Transactions {
         let (nth, at) = &mut giving.next;
         while let Some(&(header, n)) = giving.held.events.get(*nth) {
             let body = giving.held.bodies.get(*at..*at + n).unwrap_or_default();
-            if self.of_table(&Event { header, body })? == Taken::Part {
-                return Ok(Taken::Part);
+            match self.of_table(&Event { header, body })? {
+                Taken::Whole => {}
+                taken => return Ok(taken),
             }
             (*nth, *at) = (*nth + 1, *at + n);
         }
