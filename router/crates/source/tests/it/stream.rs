@@ -222,8 +222,14 @@ async fn odd_events_are_read() {
     run("SET SESSION binlog_row_image = MINIMAL").await;
     run("UPDATE c SET p = 2 WHERE id = 11").await;
     run("DELETE FROM c WHERE id = 11").await;
+    run("SET SESSION binlog_row_image = NOBLOB").await;
+    run("CREATE TABLE blobs (id INT PRIMARY KEY, n INT, b BLOB)").await;
+    run("INSERT INTO blobs VALUES (1, 1, x'00')").await;
+    run("UPDATE blobs SET n = 2").await;
+    run("UPDATE blobs SET b = NULL").await;
     run("SET SESSION binlog_row_image = FULL").await;
     wanted.extend(["c 11,absent > absent,2", "c -11,absent"]);
+    wanted.extend(["blobs +1,1,00", "blobs 1,1,absent > 1,2,absent", "blobs 1,2,absent > 1,2,NULL"]);
 
     run("FLUSH BINARY LOGS").await;
     run("INSERT INTO p VALUES (101)").await;

@@ -14,13 +14,7 @@ pub(super) fn special(special: Special, value: &[u8], out: &mut Vec<u8>) -> Resu
     full.get_mut(..value.len()).ok_or(Garbled)?.copy_from_slice(value);
     let written = match special {
         Special::Inet4 => write!(out, "{}", Ipv4Addr::new(full[0], full[1], full[2], full[3])),
-        Special::Inet6 => match full {
-            // an old way to write an address of version 4
-            [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, a, b, c, d] if (a, b) != (0, 0) => {
-                write!(out, "::{}", Ipv4Addr::new(a, b, c, d))
-            }
-            _ => write!(out, "{}", Ipv6Addr::from(full)),
-        },
+        Special::Inet6 => inet6(full, out),
         Special::Uuid => full.iter().enumerate().try_for_each(|(i, byte)| {
             out.extend_from_slice(if matches!(i, 4 | 6 | 8 | 10) { b"-" } else { b"" });
             write!(out, "{byte:02x}")
@@ -28,6 +22,37 @@ pub(super) fn special(special: Special, value: &[u8], out: &mut Vec<u8>) -> Resu
         Special::Old(_) => return Err(Garbled),
     };
     written.map_err(|_| Garbled)
+}
+
+/// An address of version 6. MariaDB also shortens a single zero, which others write.
+fn inet6(full: [u8; 16], out: &mut Vec<u8>) -> std::io::Result<()> {
+    match full {
+        [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, a, b, c, d] => {
+            return write!(out, "::ffff:{}", Ipv4Addr::new(a, b, c, d));
+        }
+        // an old way to write an address of version 4
+        [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, a, b, c, d] if (a, b) != (0, 0) => {
+            return write!(out, "::{}", Ipv4Addr::new(a, b, c, d));
+        }
+        _ => {}
+    }
+    let words = Ipv6Addr::from(full).segments();
+    // the first of the longest
+    let run = |from: usize| words[from..].iter().take_while(|w| **w == 0).count();
+    let gap = (0..8).rev().max_by_key(|&from| run(from)).filter(|&from| run(from) > 0);
+    let mut at = 0;
+    while at < 8 {
+        if gap == Some(at) {
+            out.extend_from_slice(b"::");
+            at += run(at);
+            continue;
+        }
+        let joined = at == 0 || gap.is_some_and(|g| at == g + run(g));
+        out.extend_from_slice(if joined { b"" } else { b":" });
+        write!(out, "{:x}", words[at])?;
+        at += 1;
+    }
+    Ok(())
 }
 
 /// Writes a compressed value out, behind what `out` holds.

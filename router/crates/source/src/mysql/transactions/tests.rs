@@ -124,6 +124,18 @@ fn files_follow_each_other() {
 }
 
 #[test]
+fn a_heartbeat_moves_the_position_between_transactions_only() {
+    let mut feed = Feed::new();
+    feed.all(&[(kinds::HEARTBEAT, b"binlog.000001")]);
+    assert_eq!((feed.transactions.position().pos, feed.transactions.moves), (200, 1));
+    // of another file, and of a kind that says nothing here
+    feed.all(&[(kinds::HEARTBEAT, b"binlog.000007"), (kinds::HEARTBEAT_V2, b"")]);
+    assert_eq!(feed.transactions.position().pos, 200);
+    feed.all(&[(GTID, &gtid(1)), (QUERY, &query("BEGIN")), (kinds::HEARTBEAT, b"binlog.000001")]);
+    assert_eq!(feed.transactions.position().pos, 200);
+}
+
+#[test]
 fn a_transaction_may_grow_past_four_gibibytes() {
     let mut feed = Feed::new();
     feed.end = (1 << 32) - 350;
