@@ -19,10 +19,10 @@ mod writer;
 
 pub use forebay::{Forebay, Options};
 pub use http::{Answer, http};
-pub use mysql::{CdcUser, Database, Server, mysql};
+pub use mysql::{CdcUser, Database, Server, mariadb, mysql};
 pub use numbers::Numbers;
 pub use receiver::{Attempt, Receiver, Reply};
-pub use script::mysql_tool;
+pub use script::{Flavour, mysql_tool};
 pub use usage::Usage;
 pub use wait::{Condition, eventually, free_port};
 pub use writer::{Change, Outcome, Row, Writer};

@@ -14,7 +14,7 @@ use mysql_async::prelude::{FromRow, Queryable};
 use mysql_async::{Conn, Opts, OptsBuilder};
 use tokio::sync::OnceCell;
 
-use crate::{eventually, script};
+use crate::{Flavour, eventually, script};
 
 /// The MySQL of this test process: started on first use, or the one that `FOREBAY_MYSQL` names.
 ///
@@ -38,6 +38,26 @@ pub async fn mysql() -> &'static Server {
         .await
 }
 
+/// The MariaDB of this test process: as [`mysql`], with `FOREBAY_MARIADB`.
+///
+/// # Panics
+/// When no server can be had, with what `scripts/mariadb` said.
+pub async fn mariadb() -> &'static Server {
+    static SHARED: OnceCell<Server> = OnceCell::const_new();
+    SHARED
+        .get_or_init(|| async {
+            let server = match std::env::var("FOREBAY_MARIADB") {
+                Ok(url) if !url.is_empty() => Server::at(url),
+                _ => Server::start_mariadb(&[]).await,
+            };
+            match server {
+                Ok(server) => server,
+                Err(e) => panic!("no MariaDB for the tests: {e:#}"),
+            }
+        })
+        .await
+}
+
 /// A running MySQL and the way to reach it as root.
 #[derive(Debug)]
 pub struct Server {
@@ -48,6 +68,7 @@ pub struct Server {
 
 #[derive(Debug)]
 struct Private {
+    flavour: Flavour,
     dir: PathBuf,
     options: Vec<String>,
     /// While this pipe is open, the server lives: at its end the script's watch kills it. `None`: it is kept.
@@ -69,9 +90,21 @@ impl Server {
     /// # Errors
     /// When it does not come up, with the end of its error log.
     pub async fn start(options: &[&str]) -> Result<Self> {
-        Self::run(options, |options| {
+        Self::start_own(Flavour::MySql, options).await
+    }
+
+    /// As [`Server::start`], a MariaDB.
+    ///
+    /// # Errors
+    /// When it does not come up, with the end of its error log.
+    pub async fn start_mariadb(options: &[&str]) -> Result<Self> {
+        Self::start_own(Flavour::MariaDb, options).await
+    }
+
+    async fn start_own(flavour: Flavour, options: &[&str]) -> Result<Self> {
+        Self::run(flavour, options, move |options| {
             let dir = script::folder()?;
-            let (url, lifeline) = script::up(&dir, "remove", options)?;
+            let (url, lifeline) = script::up(flavour, &dir, "remove", options)?;
             Ok((url, dir, Some(lifeline)))
         })
         .await
@@ -84,24 +117,27 @@ impl Server {
     /// When it does not come up, with the end of its error log.
     pub async fn start_in(dir: &Path, options: &[&str], keep: bool) -> Result<Self> {
         let dir = dir.to_owned();
-        Self::run(options, move |options| {
+        Self::run(Flavour::MySql, options, move |options| {
             if keep {
-                return Ok((script::act("up", &dir, options)?, dir, None));
+                return Ok((script::act(Flavour::MySql, "up", &dir, options)?, dir, None));
             }
-            let (url, lifeline) = script::up(&dir, "kill", options)?;
+            let (url, lifeline) = script::up(Flavour::MySql, &dir, "kill", options)?;
             Ok((url, dir, Some(lifeline)))
         })
         .await
     }
 
-    async fn run<F>(options: &[&str], up: F) -> Result<Self>
+    async fn run<F>(flavour: Flavour, options: &[&str], up: F) -> Result<Self>
     where
         F: FnOnce(&[String]) -> Result<(String, PathBuf, Option<ChildStdin>)> + Send + 'static,
     {
         let options: Vec<String> = options.iter().map(|&o| o.to_owned()).collect();
         let run = move || {
             let (url, dir, lifeline) = up(&options)?;
-            Ok(Self { private: Some(Private { dir, options, _lifeline: lifeline }), ..Self::at(url)? })
+            Ok(Self {
+                private: Some(Private { flavour, dir, options, _lifeline: lifeline }),
+                ..Self::at(url)?
+            })
         };
         tokio::task::spawn_blocking(run).await?
     }
@@ -273,9 +309,10 @@ impl Server {
     }
 
     async fn act(&self, verb: &'static str) -> Result<()> {
-        let Private { dir, options, .. } = self.private()?;
+        let Private { flavour, dir, options, .. } = self.private()?;
+        let flavour = *flavour;
         let (dir, options) = (dir.clone(), if verb == "up" { options.clone() } else { Vec::new() });
-        tokio::task::spawn_blocking(move || script::act(verb, &dir, &options)).await??;
+        tokio::task::spawn_blocking(move || script::act(flavour, verb, &dir, &options)).await??;
         if verb == "up" {
             let check = || async { self.query::<u32>("SELECT 1").await };
             eventually("MySQL answers again", Duration::from_secs(30), check).await;
@@ -288,13 +325,17 @@ impl Server {
     /// # Errors
     /// What the server reports.
     pub async fn binlog_end(&self) -> Result<(String, u64, String)> {
-        type Status = (String, u64, String, String, String);
-        let rows: Vec<Status> = match self.query("SHOW BINARY LOG STATUS").await {
+        let rows: Vec<mysql_async::Row> = match self.query("SHOW BINARY LOG STATUS").await {
             Ok(rows) => rows,
-            Err(_) => self.query("SHOW MASTER STATUS").await?, // before 8.2
+            Err(_) => self.query("SHOW MASTER STATUS").await?, // before 8.2, and MariaDB
         };
         ensure!(!rows.is_empty(), "the server writes no binlog");
-        let (file, offset, _, _, gtids) = rows.into_iter().next().expect("just checked");
+        let row = &rows[0];
+        let (file, offset) = (row.get(0).context("a file")?, row.get(1).context("an offset")?);
+        let gtids: String = match row.get(4) {
+            Some(gtids) => gtids,
+            None => self.query("SELECT @@GLOBAL.gtid_binlog_pos").await?.remove(0),
+        };
         Ok((file, offset, gtids.replace('\n', "")))
     }
 }

@@ -1,15 +1,27 @@
-//! Calls to `scripts/mysql`, which knows how a MySQL is had on this machine.
+//! Calls to `scripts/mysql`, which knows how a server of either kind is had on this machine.
 
 use std::path::{Path, PathBuf};
 use std::process::{ChildStdin, Command, Stdio};
 
 use anyhow::{Context, Result, bail};
 
-fn mysql() -> Command {
-    let mut command = Command::new(root().join("scripts/mysql"));
-    // A server of one's own is asked for here; `FOREBAY_MYSQL` names one that is not.
-    command.env_remove("FOREBAY_MYSQL");
-    command
+/// Whose server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Flavour {
+    /// MySQL 9.7, or what this machine has.
+    MySql,
+    /// MariaDB 10.11.
+    MariaDb,
+}
+
+impl Flavour {
+    fn script(self) -> Command {
+        let mut command = Command::new(root().join("scripts/mysql"));
+        // A server of one's own is asked for here; these name one that is not.
+        command.env_remove("FOREBAY_MYSQL").env_remove("FOREBAY_MARIADB");
+        command.env("FOREBAY_FLAVOUR", if self == Flavour::MySql { "mysql" } else { "mariadb" });
+        command
+    }
 }
 
 /// A new folder for a server.
@@ -19,8 +31,13 @@ pub(crate) fn folder() -> Result<PathBuf> {
 
 /// Starts a server in `dir` and returns its URL, and the pipe that keeps the server alive. At the pipe's end the
 /// script does `end`: `kill` or `remove`.
-pub(crate) fn up(dir: &Path, end: &str, options: &[String]) -> Result<(String, ChildStdin)> {
-    let mut command = mysql();
+pub(crate) fn up(
+    flavour: Flavour,
+    dir: &Path,
+    end: &str,
+    options: &[String],
+) -> Result<(String, ChildStdin)> {
+    let mut command = flavour.script();
     command.arg("up").arg(dir).args(["--lifeline", end]).args(options);
     let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
     // `wait` would close standard input, and with it the server's life.
@@ -35,8 +52,8 @@ pub(crate) fn up(dir: &Path, end: &str, options: &[String]) -> Result<(String, C
 }
 
 /// `down`, `kill`, or `up` without a lifeline, in `dir`. Returns what was printed.
-pub(crate) fn act(verb: &str, dir: &Path, options: &[String]) -> Result<String> {
-    let mut command = mysql();
+pub(crate) fn act(flavour: Flavour, verb: &str, dir: &Path, options: &[String]) -> Result<String> {
+    let mut command = flavour.script();
     let out = command
         .arg(verb)
         .arg(dir)
@@ -52,7 +69,7 @@ pub(crate) fn act(verb: &str, dir: &Path, options: &[String]) -> Result<String> 
 
 /// The words that run a program of the server's release, such as `mysqlbinlog`.
 pub fn mysql_tool(name: &str) -> Command {
-    let mut command = mysql();
+    let mut command = Flavour::MySql.script();
     command.args(["tool", name]);
     command
 }

@@ -1,6 +1,7 @@
-//! Global transaction identifiers as MySQL writes them: `uuid:1-5:7` and, with tags, `uuid:1-5:tag:1-3`.
+//! Global transaction identifiers: as MySQL writes them, `uuid:1-5:7` and, with tags, `uuid:1-5:tag:1-3`; and as MariaDB
+//! does, `domain-server-number`.
 //!
-//! Format: MySQL Reference Manual, "GTID Format and Storage".
+//! Formats: MySQL Reference Manual, "GTID Format and Storage"; MariaDB Knowledge Base, "Global Transaction ID".
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -11,7 +12,7 @@ use serde::{Deserialize, Serialize};
 /// One transaction's identifier.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Gtid {
-    /// The server that first committed it.
+    /// The server that first committed it; of MariaDB's, domain and server ([`Gtid::mariadb`]).
     pub uuid: [u8; 16],
     /// Lower case; `None` for the usual, untagged kind.
     pub tag: Option<String>,
@@ -19,8 +20,32 @@ pub struct Gtid {
     pub number: u64,
 }
 
+/// What the UUID of a MariaDB transaction begins with; domain and server follow. No server's UUID looks so.
+const MARIADB: [u8; 8] = *b"MariaDB\0";
+
+impl Gtid {
+    /// One of MariaDB's.
+    pub fn mariadb(domain: u32, server: u32, number: u64) -> Self {
+        let mut uuid = [0; 16];
+        uuid[..8].copy_from_slice(&MARIADB);
+        uuid[8..12].copy_from_slice(&domain.to_be_bytes());
+        uuid[12..].copy_from_slice(&server.to_be_bytes());
+        Gtid { uuid, tag: None, number }
+    }
+
+    /// Domain and server, if it is one of MariaDB's.
+    pub fn domain_and_server(&self) -> Option<(u32, u32)> {
+        let rest = self.uuid.strip_prefix(&MARIADB)?;
+        let (domain, server) = rest.split_at(4);
+        Some((u32::from_be_bytes(domain.try_into().ok()?), u32::from_be_bytes(server.try_into().ok()?)))
+    }
+}
+
 impl fmt::Display for Gtid {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some((domain, server)) = self.domain_and_server() {
+            return write!(f, "{domain}-{server}-{}", self.number);
+        }
         write_uuid(f, &self.uuid)?;
         if let Some(tag) = &self.tag {
             write!(f, ":{tag}")?;
@@ -32,20 +57,30 @@ impl fmt::Display for Gtid {
 /// A server's UUID and a tag ("" = untagged).
 type Source = ([u8; 16], String);
 
-/// A set of transactions: for each server and tag, rising ranges with both ends included, never touching.
+/// A set of transactions: for each server and tag, rising ranges with both ends included, never touching. Of MariaDB's, for
+/// each domain the newest: it stands for all before it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct GtidSet {
     ranges: BTreeMap<Source, Vec<(u64, u64)>>,
+    /// Server and number, by domain.
+    domains: BTreeMap<u32, (u32, u64)>,
 }
 
 impl GtidSet {
     /// Whether it holds nothing.
     pub fn is_empty(&self) -> bool {
-        self.ranges.is_empty()
+        self.ranges.is_empty() && self.domains.is_empty()
     }
 
     /// Adds one transaction.
     pub fn add(&mut self, gtid: &Gtid) {
+        if let Some((domain, server)) = gtid.domain_and_server() {
+            let newest = self.domains.entry(domain).or_default();
+            if newest.1 <= gtid.number {
+                *newest = (server, gtid.number);
+            }
+            return;
+        }
         self.add_range(gtid.uuid, gtid.tag.as_deref().unwrap_or(""), gtid.number, gtid.number);
     }
 
@@ -74,20 +109,25 @@ impl GtidSet {
 
     /// Whether it holds the transaction.
     pub fn contains(&self, gtid: &Gtid) -> bool {
+        if let Some((domain, _)) = gtid.domain_and_server() {
+            return self.domains.get(&domain).is_some_and(|d| d.1 >= gtid.number);
+        }
         let key = (gtid.uuid, gtid.tag.clone().unwrap_or_default());
         self.ranges.get(&key).is_some_and(|r| r.iter().any(|&(a, b)| (a..=b).contains(&gtid.number)))
     }
 
     /// Whether every transaction of it is in `other`.
     pub fn is_subset(&self, other: &GtidSet) -> bool {
-        self.ranges.iter().all(|(key, ranges)| {
-            other.ranges.get(key).is_some_and(|theirs| {
-                ranges.iter().all(|&(a, b)| theirs.iter().any(|&(c, d)| c <= a && b <= d))
+        let reaches = |domain: &u32, number| other.domains.get(domain).is_some_and(|d| d.1 >= number);
+        self.domains.iter().all(|(domain, (_, number))| reaches(domain, *number))
+            && self.ranges.iter().all(|(key, ranges)| {
+                other.ranges.get(key).is_some_and(|theirs| {
+                    ranges.iter().all(|&(a, b)| theirs.iter().any(|&(c, d)| c <= a && b <= d))
+                })
             })
-        })
     }
 
-    /// `(server, tag, ranges)`, sorted; the tag is "" for untagged ones, both ends of a range are included.
+    /// MySQL's: `(server, tag, ranges)`, sorted; the tag is "" for untagged ones, both ends of a range are included.
     pub fn entries(&self) -> impl Iterator<Item = (&[u8; 16], &str, &[(u64, u64)])> {
         self.ranges.iter().map(|((uuid, tag), ranges)| (uuid, tag.as_str(), ranges.as_slice()))
     }
@@ -112,13 +152,17 @@ impl fmt::Display for GtidSet {
                 }
             }
         }
+        for (i, (domain, (server, number))) in self.domains.iter().enumerate() {
+            f.write_str(if i > 0 || last.is_some() { "," } else { "" })?;
+            write!(f, "{domain}-{server}-{number}")?;
+        }
         Ok(())
     }
 }
 
 /// Why a text is not a GTID set.
 #[derive(Debug, thiserror::Error)]
-#[error("`{0}` is not a GTID set (expected uuid:first-last, ...)")]
+#[error("`{0}` is not a GTID set (expected uuid:first-last, ... or domain-server-number, ...)")]
 pub struct BadGtidSet(String);
 
 impl FromStr for GtidSet {
@@ -128,6 +172,18 @@ impl FromStr for GtidSet {
         let bad = || BadGtidSet(text.chars().take(200).collect());
         let mut set = GtidSet::default();
         for part in text.split(',').map(str::trim).filter(|p| !p.is_empty()) {
+            if !part.contains(':') {
+                let mut numbers = part.split('-').map(str::trim);
+                let mut next = || numbers.next().ok_or_else(bad);
+                let domain = next()?.parse().map_err(|_| bad())?;
+                let server = next()?.parse().map_err(|_| bad())?;
+                let number = next()?.parse().map_err(|_| bad())?;
+                if numbers.next().is_some() || number == 0 {
+                    return Err(bad());
+                }
+                set.add(&Gtid::mariadb(domain, server, number));
+                continue;
+            }
             let mut pieces = part.split(':').map(str::trim);
             let uuid = pieces.next().and_then(parse_uuid).ok_or_else(bad)?;
             let mut tag = String::new();

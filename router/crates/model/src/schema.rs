@@ -25,7 +25,7 @@ pub enum ColumnType {
     Decimal {
         /// All digits, 1 to 65.
         precision: u8,
-        /// Digits after the point, 0 to 30.
+        /// Digits after the point, 0 to 30 (38 of MariaDB).
         scale: u8,
     },
     /// BIT(1) to BIT(64).

@@ -262,3 +262,25 @@ fn a_plain_secret_is_refused_without_being_repeated() {
     assert_eq!(serde_json::to_string(&found).unwrap(), r#"{"env":"KEY"}"#);
     assert!(!format!("{:?}", crate::Secret::new("hunter2")).contains("hunter2"));
 }
+
+#[test]
+fn mariadb_gtids_are_the_newest_of_each_domain() {
+    let mut set: GtidSet = "0-1-5, 7-2-9".parse().unwrap();
+    assert_eq!(set.to_string(), "0-1-5,7-2-9");
+    set.add(&Gtid::mariadb(0, 3, 6));
+    set.add(&Gtid::mariadb(0, 1, 4));
+    assert_eq!(set.to_string(), "0-3-6,7-2-9");
+    assert!(set.contains(&Gtid::mariadb(0, 1, 6)) && !set.contains(&Gtid::mariadb(0, 3, 7)));
+    assert!(!set.contains(&Gtid::mariadb(1, 1, 1)));
+    let older: GtidSet = "0-1-5".parse().unwrap();
+    assert!(older.is_subset(&set) && !set.is_subset(&older) && !set.is_empty());
+    assert!(GtidSet::default().is_subset(&older));
+    let gtid = Gtid::mariadb(4_294_967_295, 1, 18_446_744_073_709_551_615);
+    assert_eq!(gtid.to_string(), "4294967295-1-18446744073709551615");
+    assert_eq!(gtid.domain_and_server(), Some((4_294_967_295, 1)));
+    let uuid: GtidSet = "01020304-0506-0708-090a-0b0c0d0e0f10:1-5,0-1-5".parse().unwrap();
+    assert_eq!(uuid.to_string(), "01020304-0506-0708-090a-0b0c0d0e0f10:1-5,0-1-5");
+    for bad in ["0-1", "0-1-2-3", "0-1-x", "0-1-0", "-1-1", "4294967296-1-1"] {
+        assert!(bad.parse::<GtidSet>().is_err(), "{bad}");
+    }
+}

@@ -23,7 +23,7 @@ codes! {
     TLS_REQUIRED = "mysql.tls_required", Fatal, "The server demands TLS, and the source has it switched off.";
     AUTH = "mysql.auth", Fatal, "The server refused the user or the password.";
     AUTH_METHOD = "mysql.auth_method", Fatal, "The account logs in by a method that Forebay does not speak.";
-    FLAVOUR = "mysql.flavour", Fatal, "The server is not MySQL 8.0 or later.";
+    FLAVOUR = "mysql.flavour", Fatal, "The server is neither MySQL 8.0 nor MariaDB 10.11, nor a later one.";
     SHUTDOWN = "mysql.shutdown", Retryable, "The server is shutting down or ended the connection.";
     KILLED = "mysql.killed", Retryable, "The server's thread that sends the binlog was killed.";
     PROTOCOL = "mysql.protocol", Retryable, "The server sent something that is not MySQL's protocol.";
@@ -34,7 +34,7 @@ codes! {
     BINLOG_FORMAT = "mysql.binlog_format", Fatal, "The binlog holds statements instead of rows.";
     ROW_IMAGE = "mysql.row_image", Fatal, "The binlog does not hold whole row images.";
     ROW_METADATA = "mysql.row_metadata", Fatal, "The binlog does not name the columns of its rows.";
-    PARTIAL_JSON = "mysql.partial_json", Fatal, "The binlog holds differences of JSON values instead of the values.";
+    PARTIAL_JSON = "mysql.partial_json", Fatal, "The binlog holds differences of JSON values, and not the values before.";
     GTID_OFF = "mysql.gtid_off", Fatal, "The server gives its transactions no GTIDs.";
     PRIVILEGE = "mysql.privilege", Fatal, "The account lacks a privilege that the source needs.";
     SERVER_ID = "mysql.server_id", Fatal, "The source's server id is the server's own.";
@@ -51,7 +51,7 @@ codes! {
     INCIDENT = "mysql.incident", Fatal, "The server says that its binlog lacks changes.";
     TRANSACTION_CUT = "mysql.transaction_cut", Retryable, "The binlog ends inside a transaction.";
     UNSUPPORTED_EVENT = "mysql.unsupported_event", Fatal, "The binlog holds changes in a form that Forebay does not read.";
-    XA = "mysql.xa", Fatal, "A captured table was changed in an XA transaction of two phases.";
+    XA = "mysql.xa", Fatal, "An XA transaction of two phases was committed, and its rows are not known.";
     COLUMN_TYPE = "mysql.column_type", Fatal, "A captured table has a column of a type that Forebay does not read.";
     CHARSET = "mysql.charset", Fatal, "A captured table has a column in a character set that Forebay does not read exactly.";
     TOO_LARGE = "mysql.too_large", Fatal, "An event of the binlog is larger than MySQL itself allows.";

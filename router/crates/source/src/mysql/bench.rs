@@ -1,4 +1,4 @@
-//! A door for the bench: events in, blocks out, with no server. No part of the interface.
+//! A door for bench and tests: events in, blocks out, with no server. No part of the interface.
 
 use forebay_model::{Block, Position, TablePattern};
 
@@ -46,4 +46,9 @@ impl Decoder {
     pub fn finish(&mut self) -> Block {
         self.0.building.finish().block
     }
+}
+
+/// A text as columns have it; `None` where its bytes mean nothing, or the character set is not known.
+pub fn text(charset: &str, bytes: &[u8]) -> Option<String> {
+    super::decode::text(charset, bytes)
 }

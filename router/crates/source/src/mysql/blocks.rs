@@ -12,9 +12,9 @@ use std::sync::Arc;
 use forebay_model::{Batch, Block, Fault, Gtid, Origin, Run, TableSchema, Txn};
 
 use super::Limits;
-use super::binlog::{Header, RowsHead};
+use super::binlog::{Header, RowsHead, kinds};
 use super::cursor::Garbled;
-use super::decode::{Filling, Plan, Present, Size, WrongText};
+use super::decode::{Filling, Plan, Present, Size, Unread, WrongText};
 use crate::codes;
 
 /// Tables whose last size is remembered.
@@ -145,8 +145,9 @@ impl Building {
         head: &RowsHead<'_>,
         (pos, file, open): (u64, &str, &Opened),
         resume: Resume,
-    ) -> Result<Option<Resume>, Garbled> {
-        let Some((before, after)) = RowsHead::kind_of(header.kind) else { return Err(Garbled) };
+    ) -> Result<Option<Resume>, Unread> {
+        let Some((before, after)) = RowsHead::kind_of(header.kind) else { return Err(Unread::Garbled) };
+        let partial = header.kind == kinds::PARTIAL_UPDATE_ROWS;
         let mut bytes = head.images.get(resume.at..).ok_or(Garbled)?;
         if bytes.is_empty() {
             return Ok(None);
@@ -171,15 +172,20 @@ impl Building {
         let mut left = start;
         let mut nth = resume.nth;
         while left > 0 {
+            let image = bytes;
             filling.push(before, present, &mut bytes)?;
             self.rows += 1;
             if let Some(after) = after {
-                filling.push(after, present_after, &mut bytes)?;
+                if partial {
+                    filling.push_partial((present, image), present_after, &mut bytes)?;
+                } else {
+                    filling.push(after, present_after, &mut bytes)?;
+                }
                 self.rows += 1;
             }
             // an image of no bytes would never end
             if bytes.len() == left {
-                return Err(Garbled);
+                return Err(Unread::Garbled);
             }
             self.bytes += left - bytes.len();
             left = bytes.len();

@@ -107,6 +107,8 @@ fn column_type(data_type: &str, native: &str, precision: u8, scale: u8) -> Colum
         "datetime" => ColumnType::DateTime { fsp: precision },
         "timestamp" => ColumnType::Timestamp { fsp: precision },
         "char" | "varchar" | "tinytext" | "text" | "mediumtext" | "longtext" => ColumnType::Text,
+        // of MariaDB
+        "inet4" | "inet6" | "uuid" => ColumnType::Text,
         "enum" => ColumnType::Enum { members: members(native) },
         "set" => ColumnType::Set { members: members(native) },
         "json" => ColumnType::Json,

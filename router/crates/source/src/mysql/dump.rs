@@ -4,7 +4,8 @@
 //! buffer, after their checksum was found right; events inside a compressed transaction come out like all others. What
 //! reads events knows nothing of packets, checksums or compression.
 //!
-//! Format: MySQL source documentation, "COM_BINLOG_DUMP_GTID", "COM_REGISTER_SLAVE".
+//! Format: MySQL source documentation, "COM_BINLOG_DUMP_GTID", "COM_REGISTER_SLAVE"; MariaDB Knowledge
+//! Base, "Replica Registration".
 
 use std::time::Duration;
 
@@ -13,7 +14,7 @@ use tokio::time::Instant;
 
 use super::binlog::{CHECKSUM, Event, HEADER, Header, Payload, checksum_in_use, encode_set, is_whole, kinds};
 use super::cursor::Garbled;
-use super::wire::{Conn, Server, server_error};
+use super::wire::{Conn, Flavour, Server, server_error};
 use super::{Config, faults};
 use crate::codes;
 
@@ -51,12 +52,18 @@ impl Dump {
     ) -> Result<Dump, Fault> {
         let failed = || format!("cannot read the binlog of {}", config.address());
         let period = HEARTBEAT.as_nanos();
-        conn.query(&format!(
+        let mut settings = format!(
             "SET @source_binlog_checksum = 'CRC32', @master_binlog_checksum = 'CRC32', \
              @source_heartbeat_period = {period}, @master_heartbeat_period = {period}"
-        ))
-        .await
-        .map_err(|e| faults::wire(e, &failed()))?;
+        );
+        if conn.server.flavour == Flavour::MariaDb {
+            // 4: sends transactions under their GTIDs, and not as an old replica would read them
+            settings.push_str(&format!(
+                ", @mariadb_slave_capability = 4, @slave_connect_state = '{gtids}', @slave_gtid_strict_mode = 0, \
+                 @slave_gtid_ignore_duplicates = 0"
+            ));
+        }
+        conn.query(&settings).await.map_err(|e| faults::wire(e, &failed()))?;
 
         // registered readers are seen in SHOW REPLICAS
         let mut register = vec![0x15];
@@ -72,14 +79,26 @@ impl Dump {
         answer.map_err(|e| faults::wire(e, &failed()))?;
         conn.inbox.done();
 
-        let set = encode_set(gtids);
-        let mut dump = vec![0x1e];
-        dump.extend_from_slice(&THROUGH_GTID.to_le_bytes());
-        dump.extend_from_slice(&server_id.to_le_bytes());
-        dump.extend_from_slice(&0u32.to_le_bytes());
-        dump.extend_from_slice(&4u64.to_le_bytes());
-        dump.extend_from_slice(&(set.len() as u32).to_le_bytes());
-        dump.extend_from_slice(&set);
+        let mut dump = Vec::new();
+        match conn.server.flavour {
+            Flavour::MySql => {
+                let set = encode_set(gtids);
+                dump.push(0x1e);
+                dump.extend_from_slice(&THROUGH_GTID.to_le_bytes());
+                dump.extend_from_slice(&server_id.to_le_bytes());
+                dump.extend_from_slice(&0u32.to_le_bytes());
+                dump.extend_from_slice(&4u64.to_le_bytes());
+                dump.extend_from_slice(&(set.len() as u32).to_le_bytes());
+                dump.extend_from_slice(&set);
+            }
+            // no file: what was set above says from where
+            Flavour::MariaDb => {
+                dump.push(0x12);
+                dump.extend_from_slice(&4u32.to_le_bytes());
+                dump.extend_from_slice(&0u16.to_le_bytes());
+                dump.extend_from_slice(&server_id.to_le_bytes());
+            }
+        }
         conn.command(&dump).await.map_err(|e| faults::wire(e, &failed()))?;
         let heard = Instant::now();
         Ok(Dump { conn, server_id, checksum: None, at_hand: None, payload: None, heard, events: 0 })

@@ -65,7 +65,7 @@ fn dump(message: &str) -> (Code, &'static str) {
             codes::PURGED,
             "take a new snapshot, and keep binlogs longer: SET PERSIST binlog_expire_logs_seconds = 604800",
         )
-    } else if has("more gtids than") {
+    } else if has("more gtids than") || has("which is not in the master's binlog") {
         (codes::POSITION_AHEAD, "the server was restored or replaced: take a new snapshot")
     } else if has("same server_uuid") || has("same server_id") {
         (codes::SERVER_ID_CLASH, "give each reader of this server a server_id of its own")

@@ -5,7 +5,8 @@ use std::hash::{BuildHasher as _, RandomState};
 
 use forebay_model::{Fault, GtidSet, Position};
 
-use super::wire::{Conn, Rows, WireError};
+use super::binlog::Special;
+use super::wire::{Conn, Flavour, Rows, WireError};
 use super::{Config, Start, faults};
 use crate::codes;
 
@@ -28,7 +29,11 @@ pub(crate) async fn server_id(conn: &mut Conn, config: &Config) -> Result<u32, F
         return Ok(id);
     }
     // who may not see the replicas still gets an id: among 2^31 a clash is unlikely
-    let taken: HashSet<u32> = match conn.query("SHOW REPLICAS").await {
+    let replicas = match conn.server.flavour {
+        Flavour::MySql => "SHOW REPLICAS",
+        Flavour::MariaDb => "SHOW REPLICA HOSTS",
+    };
+    let taken: HashSet<u32> = match conn.query(replicas).await {
         Ok(rows) => rows.firsts().filter_map(|id| id.parse().ok()).collect(),
         Err(_) => HashSet::new(),
     };
@@ -43,6 +48,9 @@ pub(crate) async fn server_id(conn: &mut Conn, config: &Config) -> Result<u32, F
 /// # Errors
 /// If the server gives no GTIDs, has purged what was not read, or lacks what was read.
 pub(crate) async fn resolve(conn: &mut Conn, config: &Config, start: Start) -> Result<Position, Fault> {
+    if conn.server.flavour == Flavour::MariaDb {
+        return mariadb(conn, config, start).await;
+    }
     let failed = |e| faults::wire(e, "cannot read the server's GTIDs");
     let rows = conn
         .query("SELECT @@GLOBAL.gtid_mode m, @@GLOBAL.gtid_purged p, @@GLOBAL.gtid_executed e")
@@ -93,6 +101,54 @@ pub(crate) async fn resolve(conn: &mut Conn, config: &Config, start: Start) -> R
     }
 }
 
+/// As [`resolve`], where a position is the newest transaction of each domain.
+async fn mariadb(conn: &mut Conn, config: &Config, start: Start) -> Result<Position, Fault> {
+    let failed = |e| faults::wire(e, "cannot read where the binlog begins and ends");
+    let no_binlog = || {
+        Fault::new(codes::LOG_BIN_OFF, format!("{} writes no binlog", config.address()))
+            .fix("start the server with --log-bin")
+    };
+    let logs = conn.query("SHOW BINARY LOGS").await.map_err(failed)?;
+    let oldest = logs.firsts().next().ok_or_else(no_binlog)?.to_owned();
+    let status = conn.query("SHOW MASTER STATUS").await.map_err(failed)?;
+    let file = status.first("File").ok_or_else(no_binlog)?.to_owned();
+    let pos: u64 = status.first("Position").and_then(|p| p.parse().ok()).unwrap_or(4);
+    let quoted = |file: &str| file.replace('\'', "''");
+    let gtids = conn
+        .query(&format!(
+            "SELECT BINLOG_GTID_POS('{}', 4) b, BINLOG_GTID_POS('{}', {pos}) e",
+            quoted(&oldest),
+            quoted(&file)
+        ))
+        .await
+        .map_err(failed)?;
+    let (begin, end) = (set(gtids.first("b"))?, set(gtids.first("e"))?);
+    match start {
+        Start::Earliest => Ok(Position { gtids: begin, ..Default::default() }),
+        Start::Now => Ok(Position { gtids: end, file, pos }),
+        Start::At(position) if !position.gtids.is_subset(&end) => {
+            let what = format!(
+                "the binlog of {} ends with {end}, and {} was read already",
+                config.address(),
+                position.gtids
+            );
+            Err(Fault::new(codes::POSITION_AHEAD, what).fix(
+                "the server was restored, reset or replaced: point the source at the right server, or begin anew",
+            ))
+        }
+        Start::At(position) if !begin.is_subset(&position.gtids) => {
+            let what = format!(
+                "the binlog of {} begins behind {begin}, and only {} was read",
+                config.address(),
+                position.gtids
+            );
+            Err(Fault::new(codes::PURGED, what)
+                .fix("begin anew; and keep binlogs longer: SET GLOBAL binlog_expire_logs_seconds = 604800"))
+        }
+        Start::At(position) => Ok(position),
+    }
+}
+
 /// Waits a little for the server to have executed what was read from it; answers what it has executed then.
 async fn catch_up(conn: &mut Conn, position: &Position) -> Result<GtidSet, Fault> {
     let failed = |e| faults::wire(e, "cannot read the server's GTIDs");
@@ -101,6 +157,39 @@ async fn catch_up(conn: &mut Conn, position: &Position) -> Result<GtidSet, Fault
         .map_err(failed)?;
     let rows = conn.query("SELECT @@GLOBAL.gtid_executed").await.map_err(failed)?;
     set(rows.firsts().next())
+}
+
+/// The columns of a table of MariaDB's whose types no table map shows, as the table is now: the table map says all else, so
+/// a column that has gone or changed meanwhile is met by its own bytes' length, or refused.
+pub(crate) async fn specials(
+    config: &Config,
+    database: &str,
+    table: &str,
+) -> Result<Vec<(String, Special)>, Fault> {
+    let mut conn = Conn::open(config).await?;
+    let quoted = |name: &str| name.replace('\\', "\\\\").replace('\'', "''");
+    let rows = conn
+        .query(&format!(
+            "SELECT COLUMN_NAME, DATA_TYPE, DATETIME_PRECISION FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = '{}' AND \
+             TABLE_NAME = '{}' AND DATA_TYPE IN ('inet4', 'inet6', 'uuid', 'time', 'datetime', 'timestamp')",
+            quoted(database),
+            quoted(table)
+        ))
+        .await
+        .map_err(|e| faults::wire(e, "cannot read information_schema"))?;
+    conn.quit().await;
+    let special = |row: Vec<Option<String>>| {
+        let mut row = row.into_iter();
+        let (name, ty, digits) = (row.next()??, row.next()??, row.next()?);
+        let special = match ty.as_str() {
+            "inet4" => Special::Inet4,
+            "inet6" => Special::Inet6,
+            "uuid" => Special::Uuid,
+            _ => Special::Old(digits?.parse().ok()?),
+        };
+        Some((name, special))
+    };
+    Ok(rows.rows.into_iter().filter_map(special).collect())
 }
 
 fn set(text: Option<&str>) -> Result<GtidSet, Fault> {

@@ -1,4 +1,4 @@
-//! MySQL 8.0 and later as a source.
+//! MySQL 8.0 and MariaDB 10.11, and later ones of both, as a source.
 //!
 //! [`preflight`] says whether a server is fit, [`catalog`] what it holds, [`Stream`] gives its changes. A `Stream` never
 //! reconnects: it ends with a classified [`Fault`](forebay_model::Fault), and its owner connects again from the
@@ -26,3 +26,5 @@ pub use stream::{Captured, Stats, Stream};
 
 #[doc(hidden)]
 pub mod bench;
+#[doc(hidden)]
+pub mod fuzz;

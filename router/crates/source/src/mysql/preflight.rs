@@ -6,7 +6,7 @@ use forebay_model::{Code, Fault};
 use serde::Serialize;
 
 use super::grants::Grants;
-use super::wire::{Conn, WireError};
+use super::wire::{Conn, Flavour, WireError};
 use super::{Config, catalog, faults};
 use crate::codes;
 
@@ -92,7 +92,9 @@ async fn checks(conn: &mut Conn, config: &Config) -> Result<Vec<Check>, WireErro
 
     let role = conn.query("SELECT CURRENT_ROLE()").await?;
     let sql = match role.firsts().next() {
-        Some(roles) if roles != "NONE" => format!("SHOW GRANTS FOR CURRENT_USER() USING {roles}"),
+        Some(roles) if roles != "NONE" && conn.server.flavour == Flavour::MySql => {
+            format!("SHOW GRANTS FOR CURRENT_USER() USING {roles}")
+        }
         _ => "SHOW GRANTS".to_owned(),
     };
     let lines = conn.query(&sql).await?;
@@ -106,19 +108,36 @@ async fn checks(conn: &mut Conn, config: &Config) -> Result<Vec<Check>, WireErro
         row_image(&settings),
         row_metadata(&settings),
         row_value_options(&settings),
-        gtid_mode(&settings),
         everywhere(&grants, "replication_slave", "REPLICATION SLAVE", &user),
-        everywhere(&grants, "replication_client", "REPLICATION CLIENT", &user),
     ];
+    // MariaDB's transactions always have a GTID, and its name for the other privilege is its own
+    match conn.server.flavour {
+        Flavour::MySql => {
+            checks.push(gtid_mode(&settings));
+            checks.push(everywhere(&grants, "replication_client", "REPLICATION CLIENT", &user));
+        }
+        Flavour::MariaDb => {
+            checks.push(everywhere(&grants, "replication_client", "BINLOG MONITOR", &user));
+        }
+    }
     let tables = catalog::read(conn, config).await?;
     let visible: Vec<(&str, &str)> = tables.iter().map(|t| (t.database.as_str(), t.table.as_str())).collect();
     checks.push(select(&grants, config, &visible, &user));
     checks.push(captured(&visible, config));
     // seen with REPLICATION SLAVE only, which has its own check
-    let replicas =
-        conn.query("SHOW REPLICAS").await.map(|r| r.firsts().map(str::to_owned).collect::<Vec<_>>());
+    let sql = match conn.server.flavour {
+        Flavour::MySql => "SHOW REPLICAS",
+        Flavour::MariaDb => "SHOW REPLICA HOSTS",
+    };
+    let replicas = conn.query(sql).await.map(|r| r.firsts().map(str::to_owned).collect::<Vec<_>>());
     checks.push(server_id(&settings, config, &replicas.unwrap_or_default()));
     checks.push(expiry(&settings));
+    if conn.server.flavour == Flavour::MariaDb {
+        // it keeps no setting by itself
+        for check in &mut checks {
+            check.fix = check.fix.take().map(|fix| fix.replace("SET PERSIST", "SET GLOBAL"));
+        }
+    }
     Ok(checks)
 }
 
@@ -175,10 +194,21 @@ fn row_metadata(settings: &Settings) -> Check {
     must_be(settings, "binlog_row_metadata", "FULL", why, "SET PERSIST binlog_row_metadata = 'FULL'")
 }
 
+/// Differences of JSON values are applied to the values before, which only whole row images have.
 fn row_value_options(settings: &Settings) -> Check {
-    let why = "updates would hold differences of JSON values, which are not read yet";
-    let fix = "SET PERSIST binlog_row_value_options = ''; then let sessions reconnect";
-    must_be(settings, "binlog_row_value_options", "", why, fix)
+    let id = "binlog_row_value_options";
+    let found = value(settings, id);
+    if found.eq_ignore_ascii_case("PARTIAL_JSON")
+        && !value(settings, "binlog_row_image").eq_ignore_ascii_case("FULL")
+    {
+        let finding = format!("{id} is {found}: updates would not say what JSON values were before");
+        return Check::failed(
+            id,
+            finding,
+            "SET PERSIST binlog_row_value_options = ''; then let sessions reconnect",
+        );
+    }
+    Check::met(id, format!("{id} is {}", if found.is_empty() { "empty" } else { found }))
 }
 
 fn gtid_mode(settings: &Settings) -> Check {
@@ -306,7 +336,12 @@ mod tests {
         assert!(format(&settings("ROW")).ok && format(&settings("row")).ok);
         let bad = format(&settings("MIXED"));
         assert!(!bad.ok && bad.finding.contains("MIXED") && bad.fix.unwrap().contains("SET PERSIST"));
+        let options = |image: &str| {
+            let set = [("binlog_row_value_options", "PARTIAL_JSON"), ("binlog_row_image", image)];
+            row_value_options(&set.map(|(n, v)| (n.to_owned(), v.to_owned())).into()).ok
+        };
         assert!(row_value_options(&Settings::from([("binlog_row_value_options".into(), String::new())])).ok);
+        assert!(options("FULL") && !options("MINIMAL"));
     }
 
     #[test]

@@ -12,7 +12,7 @@ use tokio::time::Instant;
 
 use super::blocks::Finished;
 use super::dump::Dump;
-use super::transactions::{Taken, Transactions};
+use super::transactions::{Taken, TakenAgain, Transactions};
 use super::wire::Conn;
 use super::{Config, Limits, Start, identity};
 
@@ -54,10 +54,26 @@ pub struct Stats {
     pub server_id: u32,
 }
 
+/// What came of the events at hand.
+#[derive(Debug)]
+enum Read {
+    /// All were taken.
+    All,
+    /// The block is to be closed before more are.
+    Full,
+    /// A transaction must be sent again before the next one can be taken.
+    Again(Box<Gtid>),
+    /// A table must be asked about before its rows can be taken.
+    Ask(Box<(String, String)>),
+}
+
 /// A server's changes, from a position on.
 #[derive(Debug)]
 pub struct Stream {
+    config: Config,
     dump: Dump,
+    /// A transaction that the server sends again: while it does, the other dump waits.
+    again: Option<Dump>,
     transactions: Transactions,
     limits: Limits,
     /// Closed and not given yet: at most two.
@@ -97,7 +113,9 @@ impl Stream {
             "reading the binlog"
         );
         Ok(Stream {
+            config: config.clone(),
             dump,
+            again: None,
             given_position: position.clone(),
             failed: None,
             transactions: Transactions::new(config.clone(), limits, position),
@@ -126,11 +144,20 @@ impl Stream {
                 return Err(fault);
             }
             match self.read() {
-                Ok(true) => {
+                Ok(Read::Full) => {
                     self.close();
                     continue;
                 }
-                Ok(false) => {}
+                Ok(Read::Again(gtid)) => {
+                    self.again = Some(self.read_again(&gtid).await?);
+                    continue;
+                }
+                Ok(Read::Ask(table)) => {
+                    let specials = identity::specials(&self.config, &table.0, &table.1).await?;
+                    self.transactions.told(specials);
+                    continue;
+                }
+                Ok(Read::All) => {}
                 // the whole transactions before it are good
                 Err(fault) if self.transactions.building.has_whole() => {
                     self.close();
@@ -139,7 +166,7 @@ impl Stream {
                 }
                 Err(fault) => return Err(fault),
             }
-            if self.dump.fill_now()? {
+            if self.at_work().fill_now()? {
                 self.look_at_clock();
                 continue;
             }
@@ -151,7 +178,7 @@ impl Stream {
                 }
                 until => until,
             };
-            if self.dump.fill(until).await? {
+            if self.at_work().fill(until).await? {
                 self.look_at_clock();
             } else if until.is_some() {
                 self.close();
@@ -174,21 +201,50 @@ impl Stream {
         }
     }
 
-    /// Takes the events at hand; true if the block is to be closed before more are.
-    fn read(&mut self) -> Result<bool, Fault> {
+    /// The dump whose events are taken now.
+    fn at_work(&mut self) -> &mut Dump {
+        self.again.as_mut().unwrap_or(&mut self.dump)
+    }
+
+    /// Asks for a transaction that was passed before.
+    async fn read_again(&self, gtid: &Gtid) -> Result<Dump, Fault> {
+        // two readers with one id throw each other out
+        let config = Config { server_id: None, ..self.config.clone() };
+        let mut conn = Conn::open(&config).await?;
+        let server_id = identity::server_id(&mut conn, &config).await?;
+        Dump::start(conn, &config, server_id, &self.transactions.all_but(gtid)).await
+    }
+
+    /// Takes the events at hand.
+    fn read(&mut self) -> Result<Read, Fault> {
+        while let Some(dump) = &mut self.again {
+            if !dump.peek()? {
+                return Ok(Read::All);
+            }
+            match self.transactions.take_again(&dump.event()?)? {
+                TakenAgain::Whole => dump.done(),
+                TakenAgain::Part => return Ok(Read::Full),
+                TakenAgain::Last => self.again = None,
+            }
+            if self.transactions.building.is_full() {
+                return Ok(Read::Full);
+            }
+        }
         while self.dump.peek()? {
-            let taken = self.transactions.take(&self.dump.event()?)?;
-            if taken == Taken::Part {
-                return Ok(true);
+            match self.transactions.take(&self.dump.event()?)? {
+                Taken::Whole => {}
+                Taken::Part => return Ok(Read::Full),
+                Taken::Again(gtid) => return Ok(Read::Again(gtid)),
+                Taken::Ask(table) => return Ok(Read::Ask(table)),
             }
             self.dump.done();
             let building = &self.transactions.building;
             let due = (self.due || building.is_nearly_full()) && building.is_whole() && !building.is_empty();
             if building.is_full() || due || self.pieces && self.transactions.is_between() {
-                return Ok(true);
+                return Ok(Read::Full);
             }
         }
-        Ok(false)
+        Ok(Read::All)
     }
 
     /// After new bytes came: is the block at hand old enough, is the source behind?

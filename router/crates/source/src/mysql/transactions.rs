@@ -4,30 +4,45 @@
 //! keeps the plans of their versions. Rows go into the block at hand; what can not be read and concerns a captured
 //! table is a fatal fault, never a guess.
 
+mod xa;
+
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use forebay_model::{Fault, Position};
+use forebay_model::{Fault, Gtid, Position};
 
-use super::binlog::{Event, GtidEvent, Header, Meaning, Query, Rotate, RowsHead, TableMap, kinds, table_of};
+use super::binlog::{
+    Event, GtidEvent, Header, MariaDbGtid, Meaning, Query, RawColumn, Rotate, RowsHead, Special, TableMap,
+    XaStatement, inflate, kinds, table_of,
+};
 use super::blocks::{Building, Opened, Resume};
 use super::cursor::Garbled;
-use super::decode::Plan;
+use super::decode::{Plan, Unread};
 use super::{Config, Limits};
 use crate::codes;
 
+pub(crate) use xa::TakenAgain;
+
 /// Table maps that are kept; they are made anew where they are missed.
 const TABLES: usize = 4096;
+/// The most that a compressed event may become, and how much of that memory is kept for the next one.
+const LARGEST_EVENT: usize = (1 << 30) + (1 << 20);
+const KEPT: usize = 1 << 20;
 /// A table map's number that stands for none (the last event of a statement with no rows).
 const NO_TABLE: u64 = 0xff_ffff;
 
 /// What became of an event.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Taken {
     /// It was read to its end.
     Whole,
     /// The block became full in the middle of it: it must be offered again.
     Part,
+    /// This transaction's events are needed again, by [`Transactions::take_again`]; then it must be offered again.
+    Again(Box<Gtid>),
+    /// What the table map of this database's table does not say must be asked, and told by
+    /// [`Transactions::told`]; then it must be offered again.
+    Ask(Box<(String, String)>),
 }
 
 /// A table map that was seen, and what came of it.
@@ -60,6 +75,13 @@ pub(crate) struct Transactions {
     /// Where the event before ends, in full (the header has 32 bits of it).
     end: u64,
     resume: Resume,
+    xa: xa::Branches,
+    /// MariaDB's transactions were seen.
+    is_mariadb: bool,
+    /// What the server has told of the table whose table map comes next.
+    specials: Option<Vec<(String, Special)>>,
+    /// Room for an event that was compressed.
+    inflated: Vec<u8>,
     /// How often the position moved.
     pub(crate) moves: u64,
     /// The newest event's time, microseconds since 1970; 0 = none yet.
@@ -80,6 +102,10 @@ impl Transactions {
             begun: false,
             rows: false,
             resume: Resume::default(),
+            xa: xa::Branches::default(),
+            is_mariadb: false,
+            specials: None,
+            inflated: Vec::new(),
             moves: 0,
             last_event_us: 0,
         }
@@ -99,10 +125,11 @@ impl Transactions {
     #[inline]
     pub(crate) fn take(&mut self, event: &Event<'_>) -> Result<Taken, Fault> {
         let taken = match event.header.kind {
-            kinds::TABLE_MAP => self.table_map(event).map(|()| Taken::Whole),
-            kinds::WRITE_ROWS | kinds::UPDATE_ROWS | kinds::DELETE_ROWS => self.rows(event),
-            _ => self.other(event).map(|()| Taken::Whole),
-        }?;
+            _ if self.xa.is_open() && self.xa_hold(event)? => Taken::Whole,
+            kind if xa::is_of_table(kind) => self.of_table(event)?,
+            kinds::QUERY_COMPRESSED..=kinds::DELETE_ROWS_COMPRESSED => self.inflated(event)?,
+            _ => self.other(event)?,
+        };
         // a rotation's own end lies in the file before
         if taken == Taken::Whole && event.header.end != 0 && event.header.kind != kinds::ROTATE {
             self.end = self.full_end(&event.header);
@@ -110,20 +137,33 @@ impl Transactions {
         Ok(taken)
     }
 
-    fn table_map(&mut self, event: &Event<'_>) -> Result<(), Fault> {
+    /// Takes a table map or rows.
+    #[inline]
+    fn of_table(&mut self, event: &Event<'_>) -> Result<Taken, Fault> {
+        if event.header.kind == kinds::TABLE_MAP {
+            return self.table_map(event);
+        }
+        self.rows(event)
+    }
+
+    fn table_map(&mut self, event: &Event<'_>) -> Result<Taken, Fault> {
         let garbled = |Garbled| self.garbled(event);
         let id = RowsHead::table_id(event.body).map_err(garbled)?;
         if self.last.0 == id && self.tables.get(self.last.1).is_some_and(|t| t.raw == event.body) {
-            return Ok(());
+            return Ok(Taken::Whole);
         }
         if let Some(&at) = self.by_id.get(&id)
             && self.tables[at].raw == event.body
         {
             self.last = (id, at);
-            return Ok(());
+            return Ok(Taken::Whole);
         }
         let (database, table) = table_of(event.body).map_err(garbled)?;
-        let plan = if self.config.captures(database, table) { Some(self.plan(event)?) } else { None };
+        let captured = self.config.captures(database, table);
+        if captured && self.must_ask(event)? {
+            return Ok(Taken::Ask(Box::new((database.to_owned(), table.to_owned()))));
+        }
+        let plan = if captured { Some(self.plan(event)?) } else { None };
         if self.tables.len() >= TABLES {
             self.tables.clear();
             self.by_id.clear();
@@ -131,17 +171,37 @@ impl Transactions {
         self.tables.push(Table { raw: event.body.to_vec(), plan, filling: (u64::MAX, 0) });
         self.last = (id, self.tables.len() - 1);
         self.by_id.insert(id, self.last.1);
-        Ok(())
+        Ok(Taken::Whole)
+    }
+
+    /// Whether a table of MariaDB's has columns that may be of a type that only the server knows.
+    fn must_ask(&self, event: &Event<'_>) -> Result<bool, Fault> {
+        let known = |t: &Table| t.raw.get(6..) == event.body.get(6..);
+        if !self.is_mariadb || self.specials.is_some() || self.tables.iter().any(known) {
+            return Ok(false);
+        }
+        let map = TableMap::parse(event.body).map_err(|Garbled| self.garbled(event))?;
+        Ok(map.columns.iter().any(RawColumn::may_be_special))
+    }
+
+    /// The columns of the table that was asked about, as they are now.
+    pub(crate) fn told(&mut self, specials: Vec<(String, Special)>) {
+        self.specials = Some(specials);
     }
 
     /// The plan for a table map; the same one for maps that mean the same.
-    fn plan(&self, event: &Event<'_>) -> Result<Arc<Plan>, Fault> {
+    fn plan(&mut self, event: &Event<'_>) -> Result<Arc<Plan>, Fault> {
         let plans = || self.tables.iter().rev().filter_map(|t| Some((t, t.plan.as_ref()?)));
         // the first six bytes are the number, which changes with every FLUSH TABLES
         if let Some((_, plan)) = plans().find(|(t, _)| t.raw.get(6..) == event.body.get(6..)) {
             return Ok(plan.clone());
         }
-        let map = TableMap::parse(event.body).map_err(|Garbled| self.garbled(event))?;
+        let mut map = TableMap::parse(event.body).map_err(|Garbled| self.garbled(event))?;
+        for (name, special) in self.specials.take().into_iter().flatten() {
+            if let Some(column) = map.columns.iter_mut().find(|c| c.name == name && c.may_be(special)) {
+                column.special = Some(special);
+            }
+        }
         let plan = Plan::new(&map)?;
         let same = plans().find(|(_, p)| ***p == plan).map(|(_, p)| p.clone());
         Ok(same.unwrap_or_else(|| Arc::new(plan)))
@@ -176,14 +236,25 @@ impl Transactions {
                 self.resume = resume;
                 Ok(Taken::Part)
             }
-            Err(Garbled) => {
+            Err(Unread::Garbled) => {
                 let table = plan.table.full_name();
                 Err(self.garbled(event).cause(format!("in a row of {table}")))
+            }
+            Err(Unread::NoBefore(column)) => {
+                let (table, column) = (plan.table.full_name(), plan.table.columns[column].name.clone());
+                let what = format!(
+                    "the update at {} holds only what changed in {table}.{column}, and not what was there before",
+                    self.at(event)
+                );
+                Err(Fault::new(codes::PARTIAL_JSON, what).fix(
+                    "SET PERSIST binlog_row_image = 'FULL' (or binlog_row_value_options = ''), let sessions reconnect, then start \
+                     from a later position and take a new snapshot of the table",
+                ))
             }
         }
     }
 
-    fn other(&mut self, event: &Event<'_>) -> Result<(), Fault> {
+    fn other(&mut self, event: &Event<'_>) -> Result<Taken, Fault> {
         let body = event.body;
         let garbled = |Garbled| self.garbled(event);
         match event.header.kind {
@@ -195,6 +266,10 @@ impl Transactions {
                 let gtid = GtidEvent::parse_tagged(body).map_err(garbled)?;
                 self.open(gtid)?;
             }
+            kinds::MARIADB_GTID => {
+                let gtid = MariaDbGtid::parse(event.header.server_id, body).map_err(garbled)?;
+                self.open_mariadb(event, gtid)?;
+            }
             kinds::ANONYMOUS_GTID => {
                 let what = format!("the transaction at {} has no GTID", self.at(event));
                 return Err(Fault::new(codes::GTID_OFF, what)
@@ -202,20 +277,26 @@ impl Transactions {
             }
             kinds::QUERY => {
                 let query = Query::parse(body).map_err(garbled)?;
+                match query.xa().map_err(garbled)? {
+                    None if self.xa.is_open() => match query.meaning() {
+                        Meaning::Commit => return self.xa_in_one_phase(event),
+                        Meaning::Rollback => self.xa_drop(),
+                        _ => {}
+                    },
+                    None => {}
+                    Some(XaStatement::Start) => {
+                        self.query(event, &query)?;
+                        self.xa_start();
+                        return Ok(Taken::Whole);
+                    }
+                    Some(XaStatement::Commit(xid)) => return self.xa_commit(event, &query, &xid),
+                    Some(XaStatement::Rollback(xid)) => self.xa_rollback(&xid),
+                }
                 self.query(event, &query)?;
             }
             kinds::EXECUTE_LOAD_QUERY => self.statement(event, &Query::parse_load(body).map_err(garbled)?)?,
-            kinds::XID => self.commit(event),
-            kinds::XA_PREPARE => {
-                // the first byte says whether this is XA COMMIT ... ONE PHASE
-                if self.rows && body.first() != Some(&1) {
-                    let what = format!("an XA transaction at {} changed captured tables", self.at(event));
-                    return Err(Fault::new(codes::XA, what).fix(
-                        "write captured tables without XA, or with XA COMMIT ... ONE PHASE; then start from now",
-                    ));
-                }
-                self.commit(event);
-            }
+            kinds::XID => return self.xa_in_one_phase(event),
+            kinds::XA_PREPARE => return self.xa_prepare(event),
             kinds::ROTATE => {
                 self.must_be_between(event)?;
                 let rotate = Rotate::parse(body).map_err(garbled)?;
@@ -242,24 +323,13 @@ impl Transactions {
                 return Err(Fault::new(codes::INCIDENT, what)
                     .fix("read the server's error log, then start from now and take a new snapshot"));
             }
-            kinds::PARTIAL_UPDATE_ROWS if self.captured(event)? => {
-                let what = format!("the update at {} holds differences of JSON values", self.at(event));
-                return Err(Fault::new(codes::PARTIAL_JSON, what)
-                    .fix("SET PERSIST binlog_row_value_options = '', then start from now"));
-            }
-            kinds::WRITE_ROWS_V1..=kinds::DELETE_ROWS_V1 if self.captured(event)? => {
-                let what = format!("the rows at {} are written in the form of MySQL 5.5", self.at(event));
-                return Err(Fault::new(codes::UNSUPPORTED_EVENT, what)
-                    .fix("SET PERSIST log_bin_use_v1_row_events = OFF, then start from now"));
-            }
-            kinds::PARTIAL_UPDATE_ROWS | kinds::WRITE_ROWS_V1..=kinds::DELETE_ROWS_V1 => {}
             kind if kinds::WITHOUT_ROWS.contains(&kind) || event.header.is_ignorable() => {}
             kind => {
                 let what = format!("the event at {} is of type {kind}, which is not known", self.at(event));
                 return Err(Fault::new(codes::UNSUPPORTED_EVENT, what).fix("use a later version of Forebay"));
             }
         }
-        Ok(())
+        Ok(Taken::Whole)
     }
 
     fn open(&mut self, event: GtidEvent) -> Result<(), Fault> {
@@ -271,18 +341,39 @@ impl Transactions {
         Ok(())
     }
 
+    /// MariaDB's GTID: also what BEGIN is elsewhere.
+    fn open_mariadb(&mut self, event: &Event<'_>, begin: MariaDbGtid) -> Result<(), Fault> {
+        self.is_mariadb = true;
+        let commit_us = u64::from(event.header.seconds) * 1_000_000;
+        self.open(GtidEvent { gtid: begin.gtid, commit_us })?;
+        if let Some(open) = &mut self.open {
+            open.server_id = event.header.server_id;
+        }
+        self.begun = !begin.standalone;
+        if begin.prepared {
+            self.xa_start();
+        }
+        Ok(())
+    }
+
+    /// An event that MariaDB has compressed.
+    #[cold]
+    fn inflated(&mut self, event: &Event<'_>) -> Result<Taken, Fault> {
+        let mut body = std::mem::take(&mut self.inflated);
+        let kind = inflate(&event.header, event.body, LARGEST_EVENT, &mut body);
+        let taken = match kind {
+            Ok(kind) => self.take(&Event { header: Header { kind, ..event.header }, body: &body }),
+            Err(Garbled) => Err(self.garbled(event)),
+        };
+        if body.capacity() <= KEPT {
+            self.inflated = body;
+        }
+        taken
+    }
+
     fn query(&mut self, event: &Event<'_>, query: &Query<'_>) -> Result<(), Fault> {
         match (query.meaning(), self.begun) {
-            (Meaning::Begin, false) => {
-                self.begun = true;
-                let Some(open) = &mut self.open else { return Err(self.garbled(event)) };
-                open.thread = query.thread;
-                open.server_id = event.header.server_id;
-                if open.commit_us == 0 {
-                    open.commit_us = u64::from(event.header.seconds) * 1_000_000;
-                    self.last_event_us = open.commit_us;
-                }
-            }
+            (Meaning::Begin, false) => self.begin(event, query)?,
             (Meaning::Commit, true) => self.commit(event),
             (Meaning::Rollback, true) => {
                 // row events of a transaction that is rolled back are not written; this one is of a mixed kind
@@ -303,6 +394,19 @@ impl Transactions {
                     self.commit(event);
                 }
             }
+        }
+        Ok(())
+    }
+
+    /// The transaction at hand begins.
+    fn begin(&mut self, event: &Event<'_>, query: &Query<'_>) -> Result<(), Fault> {
+        self.begun = true;
+        let Some(open) = &mut self.open else { return Err(self.garbled(event)) };
+        open.thread = query.thread;
+        open.server_id = event.header.server_id;
+        if open.commit_us == 0 {
+            open.commit_us = u64::from(event.header.seconds) * 1_000_000;
+            self.last_event_us = open.commit_us;
         }
         Ok(())
     }
@@ -343,12 +447,6 @@ impl Transactions {
         self.moves += 1;
         (self.begun, self.rows) = (false, false);
         self.building.end_transaction();
-    }
-
-    /// Whether an event with a table's number is about a captured table.
-    fn captured(&self, event: &Event<'_>) -> Result<bool, Fault> {
-        let id = RowsHead::table_id(event.body).map_err(|Garbled| self.garbled(event))?;
-        Ok(self.by_id.get(&id).and_then(|&at| self.tables.get(at)).is_some_and(|t| t.plan.is_some()))
     }
 
     fn must_be_between(&self, event: &Event<'_>) -> Result<(), Fault> {

@@ -1,6 +1,8 @@
 //! The source against a real MySQL server.
 
 mod charsets;
+mod differ;
+mod mariadb;
 mod preflight;
 mod stream;
 mod text;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use forebay_model::{Block, ChangeEvent, Events, Fault, Offset, Op, TableSchema, Txn};
+use forebay_model::{Block, ChangeEvent, Events, Fault, Gtid, Offset, Op, TableSchema, Txn};
 
 use super::cells::View;
 use super::config::{DebeziumConfig, Settings};
@@ -280,10 +280,14 @@ fn uuid_text(uuid: &[u8; 16]) -> [u8; 37] {
     text
 }
 
-/// `"uuid:number"`, with the tag between them where there is one; `null` without GTIDs.
+/// `"uuid:number"`, with the tag between them where there is one; MariaDB's own form; `null` without GTIDs.
 fn gtid(txn: &Txn, uuid: &[u8; 37], strings: &[String], push: &mut impl FnMut(&[u8])) {
     if txn.number == 0 {
         return push(b"null");
+    }
+    let of_mariadb = Gtid { uuid: txn.uuid, tag: None, number: txn.number };
+    if of_mariadb.domain_and_server().is_some() {
+        return push(format!("\"{of_mariadb}\"").as_bytes());
     }
     push(uuid);
     push(b":");
@@ -293,4 +297,23 @@ fn gtid(txn: &Txn, uuid: &[u8; 37], strings: &[String], push: &mut impl FnMut(&[
     }
     push(itoa::Buffer::new().format(txn.number).as_bytes());
     push(b"\"");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn gtids_of_both_servers() {
+        let text = |gtid_of: &Gtid| {
+            let (uuid, number) = (gtid_of.uuid, gtid_of.number);
+            let txn = Txn { uuid, number, commit_us: 0, thread: 0, server_id: 0, file: 0, tag: 0 };
+            let mut out = Vec::new();
+            gtid(&txn, &uuid_text(&txn.uuid), &[], &mut |bytes: &[u8]| out.extend_from_slice(bytes));
+            String::from_utf8(out).unwrap()
+        };
+        assert_eq!(text(&Gtid::mariadb(7, 2, 9)), "\"7-2-9\"");
+        let uuid = Gtid { uuid: [0x0a; 16], tag: None, number: 5 };
+        assert_eq!(text(&uuid), "\"0a0a0a0a-0a0a-0a0a-0a0a-0a0a0a0a0a0a:5\"");
+    }
 }

@@ -20,7 +20,9 @@ pub(crate) mod kinds {
     pub(crate) const FORMAT_DESCRIPTION: u8 = 15;
     pub(crate) const XID: u8 = 16;
     pub(crate) const TABLE_MAP: u8 = 19;
+    /// What MariaDB writes, and old releases of MySQL.
     pub(crate) const WRITE_ROWS_V1: u8 = 23;
+    pub(crate) const UPDATE_ROWS_V1: u8 = 24;
     pub(crate) const DELETE_ROWS_V1: u8 = 25;
     pub(crate) const INCIDENT: u8 = 26;
     pub(crate) const HEARTBEAT: u8 = 27;
@@ -35,10 +37,18 @@ pub(crate) mod kinds {
     pub(crate) const HEARTBEAT_V2: u8 = 41;
     pub(crate) const GTID_TAGGED: u8 = 42;
 
+    // MariaDB's own
+    pub(crate) const MARIADB_GTID: u8 = 162;
+    pub(crate) const QUERY_COMPRESSED: u8 = 165;
+    /// Rows with a compressed body: as 23 to 25, then as 30 to 32.
+    pub(crate) const WRITE_ROWS_COMPRESSED_V1: u8 = 166;
+    pub(crate) const DELETE_ROWS_COMPRESSED: u8 = 171;
+
     /// INTVAR, RAND, USER_VAR: what a statement in the binlog needs; IGNORABLE, ROWS_QUERY: for people;
-    /// PREVIOUS_GTIDS, TRANSACTION_CONTEXT, VIEW_CHANGE: for servers. None changes a row by itself.
-    pub(crate) const WITHOUT_ROWS: [u8; 11] =
-        [5, APPEND_BLOCK, DELETE_FILE, 13, 14, BEGIN_LOAD_QUERY, 28, 29, 35, 36, 37];
+    /// PREVIOUS_GTIDS, TRANSACTION_CONTEXT, VIEW_CHANGE: for servers. Of MariaDB: ANNOTATE_ROWS, BINLOG_CHECKPOINT,
+    /// GTID_LIST, START_ENCRYPTION (what is sent is not encrypted). None changes a row by itself.
+    pub(crate) const WITHOUT_ROWS: [u8; 15] =
+        [5, APPEND_BLOCK, DELETE_FILE, 13, 14, BEGIN_LOAD_QUERY, 28, 29, 35, 36, 37, 160, 161, 163, 164];
 }
 
 /// Events with this flag may be skipped by who does not know them.

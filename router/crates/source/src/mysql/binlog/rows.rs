@@ -5,7 +5,7 @@ use forebay_model::Kind;
 use super::kinds;
 use crate::mysql::cursor::{Cursor, Garbled};
 
-/// The head of a rows event, version 2.
+/// The head of a rows event.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct RowsHead<'a> {
     pub(crate) table_id: u64,
@@ -25,15 +25,17 @@ impl<'a> RowsHead<'a> {
         let mut at = Cursor::new(body);
         let table_id = at.uint(6)?;
         let _flags = at.u16()?;
-        // the length of the extra data counts itself
-        let extra = usize::from(at.u16()?).checked_sub(2).ok_or(Garbled)?;
-        at.take(extra)?;
+        // the length of the extra data, which version 1 does not have, counts itself
+        if kind > kinds::DELETE_ROWS_V1 {
+            let extra = usize::from(at.u16()?).checked_sub(2).ok_or(Garbled)?;
+            at.take(extra)?;
+        }
         let columns = at.packed_len()?;
         if columns > 4096 {
             return Err(Garbled);
         }
         let present = at.take(columns.div_ceil(8))?;
-        let update = kind == kinds::UPDATE_ROWS;
+        let update = matches!(kind, kinds::UPDATE_ROWS | kinds::PARTIAL_UPDATE_ROWS | kinds::UPDATE_ROWS_V1);
         let present_after = if update { at.take(columns.div_ceil(8))? } else { present };
         Ok(RowsHead { table_id, columns, present, present_after, images: at.rest() })
     }
@@ -46,9 +48,11 @@ impl<'a> RowsHead<'a> {
     /// The kinds of an event's images: one, or two in turn.
     pub(crate) fn kind_of(kind: u8) -> Option<(Kind, Option<Kind>)> {
         match kind {
-            kinds::WRITE_ROWS => Some((Kind::Insert, None)),
-            kinds::UPDATE_ROWS => Some((Kind::Before, Some(Kind::After))),
-            kinds::DELETE_ROWS => Some((Kind::Delete, None)),
+            kinds::WRITE_ROWS | kinds::WRITE_ROWS_V1 => Some((Kind::Insert, None)),
+            kinds::UPDATE_ROWS | kinds::PARTIAL_UPDATE_ROWS | kinds::UPDATE_ROWS_V1 => {
+                Some((Kind::Before, Some(Kind::After)))
+            }
+            kinds::DELETE_ROWS | kinds::DELETE_ROWS_V1 => Some((Kind::Delete, None)),
             _ => None,
         }
     }

@@ -27,6 +27,9 @@ pub(crate) mod types {
     pub(crate) const TIMESTAMP: u8 = 17;
     pub(crate) const DATETIME: u8 = 18;
     pub(crate) const TIME: u8 = 19;
+    /// MariaDB's compressed columns.
+    pub(crate) const BLOB_COMPRESSED: u8 = 140;
+    pub(crate) const VARCHAR_COMPRESSED: u8 = 141;
     pub(crate) const VECTOR: u8 = 242;
     pub(crate) const JSON: u8 = 245;
     pub(crate) const DECIMAL: u8 = 246;
@@ -37,6 +40,16 @@ pub(crate) mod types {
     pub(crate) const VAR_STRING: u8 = 253;
     pub(crate) const STRING: u8 = 254;
     pub(crate) const GEOMETRY: u8 = 255;
+}
+
+/// What MariaDB's table maps do not say of a column: they show these as bytes of fixed length, or as old times.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Special {
+    Inet4,
+    Inet6,
+    Uuid,
+    /// A time from before MySQL 5.6.4, with so many digits of a fraction.
+    Old(u8),
 }
 
 /// A column as the table map describes it.
@@ -55,6 +68,27 @@ pub(crate) struct RawColumn {
     pub(crate) members: Vec<Vec<u8>>,
     /// Of GEOMETRY: its subtype's number.
     pub(crate) geometry: Option<u64>,
+    /// Told by the server, not by the table map.
+    pub(crate) special: Option<Special>,
+}
+
+impl RawColumn {
+    /// Whether it may be something else, of which the table map says nothing, if the server is MariaDB.
+    pub(crate) fn may_be_special(&self) -> bool {
+        [Special::Inet4, Special::Inet6, Special::Old(0)].into_iter().any(|s| self.may_be(s))
+    }
+
+    /// Whether it may be that.
+    pub(crate) fn may_be(&self, special: Special) -> bool {
+        let bytes = |n| self.code == types::STRING && self.collation == Some(63) && self.meta[1] == n;
+        match special {
+            Special::Inet4 => bytes(4),
+            Special::Inet6 | Special::Uuid => bytes(16),
+            Special::Old(_) => {
+                matches!(self.code, types::TIMESTAMP_OLD | types::TIME_OLD | types::DATETIME_OLD)
+            }
+        }
+    }
 }
 
 /// A table map, read whole.
@@ -208,9 +242,15 @@ fn collation(at: &mut Cursor<'_>) -> Result<u16, Garbled> {
 /// How many bytes of metadata a type has.
 fn meta_bytes(code: u8) -> usize {
     match code {
-        types::BIT | types::VARCHAR | types::DECIMAL | types::STRING | types::VAR_STRING => 2,
+        types::BIT
+        | types::VARCHAR
+        | types::VARCHAR_COMPRESSED
+        | types::DECIMAL
+        | types::STRING
+        | types::VAR_STRING => 2,
         types::ENUM | types::SET => 2,
         types::FLOAT | types::DOUBLE | types::TIME | types::DATETIME | types::TIMESTAMP => 1,
+        types::BLOB_COMPRESSED => 1,
         types::TINY_BLOB..=types::BLOB | types::JSON | types::GEOMETRY | types::VECTOR => 1,
         _ => 0,
     }
@@ -225,7 +265,10 @@ fn is_numeric(code: u8) -> bool {
 /// Columns that the charset fields count.
 fn is_text(code: u8) -> bool {
     use types::*;
-    matches!(code, VARCHAR | VAR_STRING | STRING | TINY_BLOB..=BLOB | VECTOR)
+    matches!(
+        code,
+        VARCHAR | VAR_STRING | STRING | TINY_BLOB..=BLOB | VECTOR | BLOB_COMPRESSED | VARCHAR_COMPRESSED
+    )
 }
 
 /// Columns that the fields about lists of members count.

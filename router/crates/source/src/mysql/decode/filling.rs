@@ -118,11 +118,31 @@ impl Filling {
                 self.read(row, &bits, bytes)?;
             }
         }
+        self.end_image(kind);
+        Ok(())
+    }
+
+    #[inline(always)]
+    pub(super) fn end_image(&mut self, kind: Kind) {
+        let row = self.kinds.len();
         self.kinds.push(kind);
         if row % STAGED == STAGED - 1 {
             self.cells.iter_mut().for_each(|c| c.settle(STAGED));
         }
-        Ok(())
+    }
+
+    pub(super) fn cells_mut(&mut self) -> &mut [Cells] {
+        &mut self.cells
+    }
+
+    /// Reads the NULL bits of an image, of whatever columns it has.
+    pub(super) fn null_bits(&mut self, present: Present<'_>, bytes: &mut &[u8]) -> Result<Vec<u8>, Garbled> {
+        let all = vec![0xff; self.plan.bitmap_bytes()];
+        let present = match present {
+            Present::All => &all,
+            Present::Some(present) => present,
+        };
+        self.spread(self.kinds.len(), present, bytes)
     }
 
     #[inline(always)]

@@ -9,7 +9,8 @@ use super::bits::Bits;
 use super::charset::Charset;
 use super::decimal::Decimal;
 use super::fixed::{Fixed, fixed, sized};
-use super::{json, time};
+use super::{json, mariadb, time};
+use crate::mysql::binlog::Special;
 use crate::mysql::cursor::Garbled;
 
 /// How the values of a lane are written in the binlog, and thereby what holds them.
@@ -45,6 +46,43 @@ pub(super) enum Form {
     /// Filled up with zero bytes to so many.
     Padded(usize, usize),
     Json(usize),
+    /// A type of MariaDB's that is stored as bytes.
+    Special(usize, Special),
+    /// Compressed one by one, as MariaDB does.
+    Compressed(usize, Charset),
+    /// From before MySQL 5.6.4, without a fraction: decimal digits, or seconds.
+    OldDateTime,
+    OldTime,
+    OldTimestamp,
+}
+
+impl Form {
+    /// Takes a value that is not NULL, undecoded.
+    pub(super) fn raw<'a>(&self, bytes: &mut &'a [u8]) -> Result<&'a [u8], Garbled> {
+        let n = match self {
+            Form::I8 | Form::U8 | Form::Year => 1,
+            Form::I16 | Form::U16 => 2,
+            Form::I24 | Form::U24 | Form::Date => 3,
+            Form::I32 | Form::U32 | Form::F32 => 4,
+            Form::I64 | Form::U64 | Form::F64 => 8,
+            Form::Bit(n) | Form::Enum(n, _) | Form::Set(n, _) => *n,
+            Form::Decimal(decimal) => usize::from(decimal.bytes),
+            Form::Time(fraction) => 3 + fraction,
+            Form::DateTime(fraction) => 5 + fraction,
+            Form::Timestamp(fraction) => 4 + fraction,
+            Form::OldDateTime => 8,
+            Form::OldTimestamp => 4,
+            Form::OldTime => 3,
+            Form::Text(length, _)
+            | Form::Padded(length, _)
+            | Form::Json(length)
+            | Form::Special(length, _)
+            | Form::Compressed(length, _) => return counted(bytes, *length),
+        };
+        let (value, rest) = bytes.split_at_checked(n).ok_or(Garbled)?;
+        *bytes = rest;
+        Ok(value)
+    }
 }
 
 /// Values of one column with no fixed width.
@@ -87,15 +125,26 @@ impl Cells {
                 Cells::I32(Fixed::new(columns, room))
             }
             Form::Year | Form::Date => Cells::I32(Fixed::new(columns, room)),
-            Form::U32 | Form::I64 | Form::Time(_) | Form::DateTime(_) | Form::Timestamp(_) => {
-                Cells::I64(Fixed::new(columns, room))
-            }
+            Form::U32
+            | Form::I64
+            | Form::Time(_)
+            | Form::DateTime(_)
+            | Form::Timestamp(_)
+            | Form::OldDateTime
+            | Form::OldTime
+            | Form::OldTimestamp => Cells::I64(Fixed::new(columns, room)),
             Form::U64 | Form::Bit(_) => Cells::U64(Fixed::new(columns, room)),
             Form::F32 => Cells::F32(Fixed::new(columns, room)),
             Form::F64 => Cells::F64(Fixed::new(columns, room)),
             Form::Decimal(d) if d.is_wide() => Cells::I256(Fixed::new(columns, room)),
             Form::Decimal(_) => Cells::I128(Fixed::new(columns, room)),
-            Form::Enum(..) | Form::Set(..) | Form::Text(..) | Form::Padded(..) | Form::Json(_) => {
+            Form::Enum(..)
+            | Form::Set(..)
+            | Form::Text(..)
+            | Form::Padded(..)
+            | Form::Json(_)
+            | Form::Special(..)
+            | Form::Compressed(..) => {
                 let var = |c| {
                     let mut ends = Vec::with_capacity(room + 1);
                     ends.push(0);
@@ -155,6 +204,11 @@ impl Cells {
                 Form::DateTime(1) => fixed(cells, first, image, time::datetime::<6>),
                 Form::DateTime(2) => fixed(cells, first, image, time::datetime::<7>),
                 Form::DateTime(_) => fixed(cells, first, image, time::datetime::<8>),
+                Form::OldDateTime => fixed(cells, first, image, time::old_datetime),
+                Form::OldTime => fixed(cells, first, image, time::old_time),
+                Form::OldTimestamp => {
+                    fixed(cells, first, image, |b| i64::from(u32::from_le_bytes(b)) * 1_000_000)
+                }
                 Form::Time(0) => fixed(cells, first, image, time::time::<3>),
                 Form::Time(1) => fixed(cells, first, image, time::time::<4>),
                 Form::Time(2) => fixed(cells, first, image, time::time::<5>),
@@ -241,6 +295,17 @@ fn read_vars(vars: &mut [Var], form: &Form, first: usize, image: &mut Image<'_, 
             let value = counted(bytes, *length)?;
             json::to_text(value, &mut var.data)
         })?,
+        Form::Special(length, special) => each(vars, first, image, |var, bytes| {
+            mariadb::special(*special, counted(bytes, *length)?, &mut var.data)
+        })?,
+        Form::Compressed(length, charset) => each(vars, first, image, |var, bytes| {
+            let mut value = Vec::new();
+            mariadb::inflate(counted(bytes, *length)?, &mut value)?;
+            if charset.append(&value, &mut var.data) {
+                var.wrong.get_or_insert(row);
+            }
+            Ok(())
+        })?,
         Form::Enum(size, members) => each(vars, first, image, |var, bytes| {
             let index = number(bytes, *size)?;
             // 0 is what MySQL stores for a value that is no member: the empty text
@@ -266,6 +331,12 @@ fn read_vars(vars: &mut [Var], form: &Form, first: usize, image: &mut Image<'_, 
         })?,
         _ => return Err(Garbled),
     }
+    end_row(vars, row)
+}
+
+/// Notes where the values of a row end.
+#[inline]
+pub(super) fn end_row(vars: &mut [Var], row: usize) -> Result<(), Garbled> {
     for var in vars {
         // more than an Arrow array can hold is refused, not wrapped
         let end = i32::try_from(var.data.len()).map_err(|_| Garbled)?;

@@ -10,7 +10,9 @@ mod filling;
 mod fixed;
 mod json;
 mod lane;
+mod mariadb;
 mod native;
+mod partial;
 mod plan;
 mod time;
 
@@ -18,4 +20,18 @@ mod time;
 mod tests;
 
 pub(crate) use filling::{Filling, Present, Size, WrongText};
+pub(crate) use partial::Unread;
 pub(crate) use plan::Plan;
+
+/// A JSON value by itself, plain and with differences, for tests.
+pub(super) fn json_text(value: &[u8], differences: &[u8]) {
+    let _ = json::to_text(value, &mut Vec::new());
+    let _ = json::apply(value, differences, &mut Vec::new());
+}
+
+/// A text by itself, for tests.
+pub(super) fn text(charset: &str, bytes: &[u8]) -> Option<String> {
+    let mut out = Vec::new();
+    let wrong = charset::Charset::of(charset)?.append(bytes, &mut out);
+    String::from_utf8(out).ok().filter(|_| !wrong)
+}

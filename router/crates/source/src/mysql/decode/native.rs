@@ -2,7 +2,7 @@
 
 use super::charset::named;
 use super::plan::text_size;
-use crate::mysql::binlog::{RawColumn, types};
+use crate::mysql::binlog::{RawColumn, Special, types};
 
 /// Such as `varchar(64)` or `int unsigned`.
 pub(super) fn native(raw: &RawColumn) -> String {
@@ -11,6 +11,13 @@ pub(super) fn native(raw: &RawColumn) -> String {
     let unsigned = if raw.unsigned { " unsigned" } else { "" };
     let fraction = if a > 0 { format!("({a})") } else { String::new() };
     let binary = raw.collation == Some(63);
+    let old = |name: &str| match raw.special {
+        Some(Special::Old(0)) | None => name.to_owned(),
+        Some(Special::Old(digits)) => {
+            format!("{name}({digits}) (in the form of mysql56_temporal_format = OFF)")
+        }
+        Some(_) => format!("{name} (unknown)"),
+    };
     match raw.code {
         TINY => format!("tinyint{unsigned}"),
         SHORT => format!("smallint{unsigned}"),
@@ -31,6 +38,15 @@ pub(super) fn native(raw: &RawColumn) -> String {
             let members: Vec<String> = raw.members.iter().map(quoted).collect();
             format!("{}({})", if raw.code == ENUM { "enum" } else { "set" }, members.join(","))
         }
+        STRING if matches!(raw.special, Some(Special::Inet4)) => "inet4".into(),
+        STRING if matches!(raw.special, Some(Special::Inet6)) => "inet6".into(),
+        STRING if matches!(raw.special, Some(Special::Uuid)) => "uuid".into(),
+        VARCHAR_COMPRESSED => {
+            // a byte more, for the head of the compressed value
+            let [low, high] = (u16::from_le_bytes(raw.meta).saturating_sub(1)).to_le_bytes();
+            native(&RawColumn { code: VARCHAR, meta: [low, high], ..raw.clone() })
+        }
+        BLOB_COMPRESSED => native(&RawColumn { code: BLOB, ..raw.clone() }),
         VARCHAR | VAR_STRING | STRING => {
             let (bytes, _) = text_size(raw);
             let widest = raw.collation.map_or(1, |c| usize::from(named(c).widest).max(1));
@@ -61,9 +77,9 @@ pub(super) fn native(raw: &RawColumn) -> String {
             names.get(subtype).copied().unwrap_or("geomcollection").into()
         }
         VECTOR => "vector".into(),
-        TIMESTAMP_OLD => "timestamp (from before MySQL 5.6.4)".into(),
-        TIME_OLD => "time (from before MySQL 5.6.4)".into(),
-        DATETIME_OLD => "datetime (from before MySQL 5.6.4)".into(),
+        TIMESTAMP_OLD => old("timestamp"),
+        TIME_OLD => old("time"),
+        DATETIME_OLD => old("datetime"),
         other => format!("number {other}"),
     }
 }

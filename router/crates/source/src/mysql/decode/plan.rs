@@ -10,7 +10,7 @@ use super::lane::Form;
 use super::native::native;
 use super::time::fraction_bytes;
 use crate::codes;
-use crate::mysql::binlog::{RawColumn, TableMap, types};
+use crate::mysql::binlog::{RawColumn, Special, TableMap, types};
 
 /// Neighbouring columns of one form.
 #[derive(Clone, Debug, PartialEq)]
@@ -148,6 +148,16 @@ fn plan_column(raw: &RawColumn) -> Result<(ColumnType, Form), Refusal> {
                 _ => return Err(bad()),
             }
         }
+        STRING if raw.special.is_some() => {
+            let special = raw.special.ok_or_else(bad)?;
+            (ColumnType::Text, Form::Special(text_size(raw).1, special))
+        }
+        VARCHAR_COMPRESSED => compressed(text_size(raw).1, charset(raw)?),
+        BLOB_COMPRESSED if (1..=4).contains(&a) => compressed(usize::from(a), charset(raw)?),
+        // with a fraction they look alike and are written otherwise
+        TIMESTAMP_OLD if is_plain(raw) => (ColumnType::Timestamp { fsp: 0 }, Form::OldTimestamp),
+        TIME_OLD if is_plain(raw) => (ColumnType::Time { fsp: 0 }, Form::OldTime),
+        DATETIME_OLD if is_plain(raw) => (ColumnType::DateTime { fsp: 0 }, Form::OldDateTime),
         VARCHAR | VAR_STRING | STRING => {
             let (most, length) = text_size(raw);
             match charset(raw)? {
@@ -179,6 +189,15 @@ pub(super) fn text_size(raw: &RawColumn) -> (usize, usize) {
         usize::from(u16::from_le_bytes([a, b]))
     };
     (most, if most > 255 { 2 } else { 1 })
+}
+
+fn is_plain(raw: &RawColumn) -> bool {
+    matches!(raw.special, None | Some(Special::Old(0)))
+}
+
+fn compressed(length: usize, charset: Charset) -> (ColumnType, Form) {
+    let ty = if charset == Charset::Binary { ColumnType::Binary } else { ColumnType::Text };
+    (ty, Form::Compressed(length, charset))
 }
 
 fn charset(raw: &RawColumn) -> Result<Charset, Refusal> {

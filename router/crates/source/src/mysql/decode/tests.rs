@@ -214,15 +214,12 @@ fn refusals_name_table_column_and_type() {
         let map = TableMap::parse(&table_map(&[made(types::LONG, &[], signed), column])).unwrap();
         Plan::new(&map).unwrap_err().to_string()
     };
-    let said = refused(made(types::DATETIME_OLD, &[], signed));
-    assert!(
-        said.contains("d.table, column column 1") && said.contains("datetime (from before MySQL 5.6.4)"),
-        "{said}"
-    );
+    let said = refused(made(22, &[], signed));
+    assert!(said.contains("d.table, column column 1") && said.contains("number 22"), "{said}");
     let said = refused(made(20, &[], signed));
     assert!(said.contains("number 20") && said.contains("mysql.column_type"), "{said}");
-    let said = refused(Made { collation: 32, ..made(types::VARCHAR, &[40, 0], signed) });
-    assert!(said.contains("armscii8") && said.contains("mysql.charset"), "{said}");
+    let said = refused(Made { collation: 100, ..made(types::VARCHAR, &[40, 0], signed) });
+    assert!(said.contains("unknown") && said.contains("mysql.charset"), "{said}");
 }
 
 #[test]

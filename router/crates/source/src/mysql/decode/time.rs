@@ -53,6 +53,24 @@ pub(super) fn time<const N: usize>(bytes: [u8; N]) -> i64 {
     (seconds * 1_000_000 + part * unit(fraction)) * all.signum()
 }
 
+/// DATETIME of before MySQL 5.6.4: the number YYYYMMDDhhmmss.
+#[inline]
+pub(super) fn old_datetime(bytes: [u8; 8]) -> i64 {
+    let all = i64::from_le_bytes(bytes);
+    let (date, time) = (all / 1_000_000, all % 1_000_000);
+    let (months, day) = (date / 10_000 * 13 + date / 100 % 100, date % 100);
+    let (hour, minute, second) = (time / 10_000, time / 100 % 100, time % 100);
+    ((months << 5 | day) << 17 | hour << 12 | minute << 6 | second) << 24
+}
+
+/// TIME of before MySQL 5.6.4: the number hhmmss, signed.
+#[inline]
+pub(super) fn old_time([a, b, c]: [u8; 3]) -> i64 {
+    let all = i64::from(i32::from_le_bytes([0, a, b, c]) >> 8);
+    let size = all.abs();
+    (size / 10_000 * 3600 + size / 100 % 100 * 60 + size % 100) * 1_000_000 * all.signum()
+}
+
 /// What a packed DATETIME says: year, month, day, hour, minute, second, microseconds.
 pub(super) fn unpack(packed: i64) -> (i64, i64, i64, i64, i64, i64, i64) {
     let (date_time, micros) = (packed >> 24, packed & 0xff_ffff);
@@ -86,6 +104,15 @@ mod tests {
             let bytes = |v: i64| -> [u8; 6] { (v + 0x8000_0000_0000).to_be_bytes()[2..].try_into().unwrap() };
             assert_eq!((time(bytes(stored)), time(bytes(-stored))), (n, -n));
         }
+    }
+
+    #[test]
+    fn old_forms() {
+        // 2020-02-29 01:02:03 and -12:34:56, as MariaDB writes them
+        let packed = old_datetime([0x1b, 0x7b, 0x79, 0x3b, 0x5f, 0x12, 0, 0]);
+        assert_eq!(unpack(packed), (2020, 2, 29, 1, 2, 3, 0));
+        assert_eq!(old_time([0xc0, 0x1d, 0xfe]), -((12 * 60 + 34) * 60 + 56) * 1_000_000);
+        assert_eq!((old_datetime([0; 8]), old_time([0; 3])), (0, 0));
     }
 
     #[test]

@@ -124,6 +124,18 @@ fn files_follow_each_other() {
 }
 
 #[test]
+fn a_heartbeat_moves_the_position_between_transactions_only() {
+    let mut feed = Feed::new();
+    feed.all(&[(kinds::HEARTBEAT, b"binlog.000001")]);
+    assert_eq!((feed.transactions.position().pos, feed.transactions.moves), (200, 1));
+    // of another file, and of a kind that says nothing here
+    feed.all(&[(kinds::HEARTBEAT, b"binlog.000007"), (kinds::HEARTBEAT_V2, b"")]);
+    assert_eq!(feed.transactions.position().pos, 200);
+    feed.all(&[(GTID, &gtid(1)), (QUERY, &query("BEGIN")), (kinds::HEARTBEAT, b"binlog.000001")]);
+    assert_eq!(feed.transactions.position().pos, 200);
+}
+
+#[test]
 fn a_transaction_may_grow_past_four_gibibytes() {
     let mut feed = Feed::new();
     feed.end = (1 << 32) - 350;
@@ -166,10 +178,8 @@ fn a_transaction_that_breaks_off_is_retried() {
 
 #[test]
 fn what_cannot_be_read_is_refused_where_it_matters() {
-    let xa: &[u8] = &[0; 12];
+    let xa: &[u8] = &[0; 13];
     for (kind, body, code) in [
-        (kinds::PARTIAL_UPDATE_ROWS, rows(1, &[]), "mysql.partial_json"),
-        (kinds::WRITE_ROWS_V1, rows(1, &[]), "mysql.unsupported_event"),
         (kinds::XA_PREPARE, xa.to_vec(), "mysql.xa"),
         (QUERY, query("ROLLBACK"), "mysql.unsupported_event"),
         (kinds::INCIDENT, vec![1, 0], "mysql.incident"),
@@ -193,23 +203,68 @@ fn what_cannot_be_read_is_refused_where_it_matters() {
         assert_eq!(feed.take(kind, &body).is_err(), general, "type {kind}");
     }
     assert_eq!(Feed::new().refused(kinds::ANONYMOUS_GTID, &[0; 42]).0, "mysql.gtid_off");
-    // XA COMMIT ... ONE PHASE is a commit
+}
+
+/// XA_PREPARE of the branch `a`.
+fn prepare(one_phase: bool) -> Vec<u8> {
+    [&[u8::from(one_phase), 1, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0][..], b"a"].concat()
+}
+
+#[test]
+fn rows_of_an_xa_transaction_come_at_its_commit() {
+    let branch = |feed: &mut Feed, number: u64, one_phase: bool| {
+        let (start, end) = (query("XA START X'61',X'',1"), query("XA END X'61',X'',1"));
+        feed.all(&[
+            (GTID, &gtid(number)),
+            (QUERY, &start),
+            (MAP, &map(1, "d")),
+            (ROWS, &rows(1, &[1, 2])),
+            (QUERY, &end),
+        ]);
+        assert!(feed.transactions.building.is_empty());
+        feed.all(&[(kinds::XA_PREPARE, &prepare(one_phase))]);
+    };
+    let gtids = |feed: &Feed| feed.transactions.position().gtids.to_string();
     let mut feed = Feed::new();
+    branch(&mut feed, 1, true);
+    assert!(feed.transactions.building.is_whole() && !feed.transactions.building.is_empty());
+    assert!(gtids(&feed).ends_with(":1"));
+
+    // prepared: the position passes it, without its GTID
+    let mut feed = Feed::new();
+    branch(&mut feed, 1, false);
     feed.all(&[
-        (GTID, &gtid(1)),
-        (QUERY, &query("XA START 'a'")),
-        (MAP, &map(1, "d")),
-        (ROWS, &rows(1, &[1])),
+        (GTID, &gtid(2)),
+        (QUERY, &query("BEGIN")),
+        (MAP, &map(2, "d")),
+        (ROWS, &rows(2, &[9])),
+        (XID, &[0; 8]),
     ]);
-    feed.all(&[(kinds::XA_PREPARE, &[1, 0])]);
-    assert!(feed.transactions.building.is_whole());
+    assert!(gtids(&feed).ends_with(":2") && feed.transactions.is_between());
+    feed.all(&[(GTID, &gtid(3)), (QUERY, &query("XA COMMIT X'61',X'',1"))]);
+    assert!(gtids(&feed).ends_with(":1-3"), "{}", gtids(&feed));
+    let Finished { block, whole, .. } = feed.transactions.building.finish();
+    assert_eq!((block.events, whole), (3, 3));
+    let run = block.batches[0].runs[1];
+    assert_eq!((run.pos, block.origin.txns[run.txn as usize].number), (400, 3));
+    assert_eq!(feed.transactions.position().pos, 1400);
+
+    // rolled back: nothing of it
+    let mut feed = Feed::new();
+    branch(&mut feed, 1, false);
+    feed.all(&[(GTID, &gtid(2)), (QUERY, &query("XA ROLLBACK X'61',X'',1"))]);
+    assert!(gtids(&feed).ends_with(":1-2") && feed.transactions.building.is_empty());
+    // of a branch that was never seen the rows are not known
+    feed.all(&[(GTID, &gtid(3))]);
+    assert_eq!(feed.refused(QUERY, &query("XA COMMIT X'62',X'',1")), ("mysql.xa", Class::Fatal));
 }
 
 proptest! {
     #[test]
     fn any_events_in_any_order(events in prop::collection::vec((0u8..45, prop_oneof![
         prop::collection::vec(any::<u8>(), 0..60),
-        Just(gtid(1)), Just(gtid(2)), Just(query("BEGIN")), Just(query("COMMIT")), Just(map(1, "d")), Just(map(2, "x")),
+        Just(gtid(1)), Just(gtid(2)), Just(query("BEGIN")), Just(query("COMMIT")), Just(query("XA START X'61',X'',1")),
+        Just(query("XA COMMIT X'61',X'',1")), Just(prepare(false)), Just(prepare(true)), Just(map(1, "d")), Just(map(2, "x")),
         Just(map(3, "d")), Just(rows(1, &[1, 2])), Just(rows(3, &[1])), Just(vec![]),
     ], any::<u32>()), 0..40)) {
         let mut transactions = fresh(Limits { block_rows: 3, ..Limits::default() });
@@ -220,6 +275,7 @@ proptest! {
                     Ok(Taken::Part) => drop(transactions.building.finish()),
                     Ok(Taken::Whole) => break,
                     Err(_) => return Ok(()),
+                    Ok(taken) => panic!("{taken:?}"),
                 }
             }
         }

@@ -11,7 +11,7 @@ use rustls::pki_types::ServerName;
 use tokio::net::{TcpStream, lookup_host};
 use tokio_rustls::TlsConnector;
 
-use super::{Conn, Inbox, Server, Socket, WireError, server_error, tls};
+use super::{Conn, Flavour, Inbox, Server, Socket, WireError, server_error, tls};
 use crate::codes;
 use crate::mysql::cursor::{Cursor, put_packed};
 use crate::mysql::{Config, Tls, faults};
@@ -84,8 +84,9 @@ impl Conn {
         };
         let greeting =
             greeting.map_err(|e| faults::wire(e, &format!("{} did not greet", config.address())))?;
-        conn.server.version = greeting.version.clone();
-        check_flavour(config, &greeting.version)?;
+        // MariaDB's, that replicas of old releases take it for MySQL
+        conn.server.version = greeting.version.trim_start_matches("5.5.5-").to_owned();
+        conn.server.flavour = flavour(config, &conn.server.version)?;
 
         let mut capabilities = LONG_PASSWORD
             | PROTOCOL_41
@@ -210,7 +211,11 @@ impl Conn {
 
     fn unknown(&self, config: &Config, plugin: &str) -> LoginError {
         let what = format!("{} logs in by {plugin}, which is not supported", config.user);
-        let fix = format!("ALTER USER '{}' IDENTIFIED WITH caching_sha2_password BY '...'", config.user);
+        let method = match self.server.flavour {
+            Flavour::MySql => "caching_sha2_password BY '...'",
+            Flavour::MariaDb => "mysql_native_password USING PASSWORD('...')",
+        };
+        let fix = format!("ALTER USER '{}' IDENTIFIED WITH {method}", config.user);
         LoginError::Method(Fault::new(codes::AUTH_METHOD, what).fix(fix))
     }
 }
@@ -258,15 +263,21 @@ async fn tcp(config: &Config) -> Result<TcpStream, Fault> {
     Err(last.unwrap_or_else(unknown))
 }
 
-fn check_flavour(config: &Config, version: &str) -> Result<(), Fault> {
-    let major = version.split('.').next().and_then(|m| m.parse::<u32>().ok());
+fn flavour(config: &Config, version: &str) -> Result<Flavour, Fault> {
+    let mut numbers = version.split(['.', '-']).map(|n| n.parse::<u32>().ok());
+    let number = (numbers.next().flatten(), numbers.next().flatten());
     let maria = version.to_ascii_lowercase().contains("mariadb");
-    if !maria && major.is_some_and(|m| m >= 8) {
-        return Ok(());
-    }
     let kind = if maria { "MariaDB" } else { "MySQL" };
-    let what = format!("{} is {kind} {version}; Forebay reads MySQL 8.0 and later", config.address());
-    Err(Fault::new(codes::FLAVOUR, what).fix("use a MySQL server of version 8.0 or later"))
+    match (maria, number) {
+        (false, (Some(8..), _)) => return Ok(Flavour::MySql),
+        (true, (Some(11..), _) | (Some(10), Some(11..))) => return Ok(Flavour::MariaDb),
+        _ => {}
+    }
+    let what = format!(
+        "{} is {kind} {version}; Forebay reads MySQL 8.0 and MariaDB 10.11, and later ones of both",
+        config.address()
+    );
+    Err(Fault::new(codes::FLAVOUR, what).fix("use a server of MySQL 8.0, or MariaDB 10.11, or later"))
 }
 
 /// What a TLS request and a login begin with.
@@ -347,10 +358,13 @@ mod tests {
         };
         assert!(!format!("{config:?}").contains("hidden"));
         for good in ["8.0.11", "8.4.3-log", "9.7.4-2", "10.1.0"] {
-            assert!(check_flavour(&config, good).is_ok(), "{good}");
+            assert_eq!(flavour(&config, good).unwrap(), Flavour::MySql, "{good}");
         }
-        for bad in ["5.7.44", "5.5.5-10.11.6-MariaDB", "11.4.2-MariaDB-ubu2404", "mystery"] {
-            assert_eq!(check_flavour(&config, bad).unwrap_err().code(), codes::FLAVOUR, "{bad}");
+        for good in ["10.11.6-MariaDB", "11.4.2-MariaDB-ubu2404", "12.0.2-MariaDB-log"] {
+            assert_eq!(flavour(&config, good).unwrap(), Flavour::MariaDb, "{good}");
+        }
+        for bad in ["5.7.44", "10.6.18-MariaDB", "5.5.64-MariaDB", "mystery"] {
+            assert_eq!(flavour(&config, bad).unwrap_err().code(), codes::FLAVOUR, "{bad}");
         }
     }
 

@@ -76,9 +76,18 @@ impl Socket {
     }
 }
 
+/// Whose server it is: the two speak one protocol, and differ in what their binlogs hold.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Flavour {
+    #[default]
+    MySql,
+    MariaDb,
+}
+
 /// Who answered.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Server {
+    pub(crate) flavour: Flavour,
     /// As the server spells it.
     pub(crate) version: String,
     /// Whether the connection is encrypted.

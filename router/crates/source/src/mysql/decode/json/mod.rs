@@ -4,11 +4,15 @@
 //! Formats: `sql-common/json_binary.h` of MySQL for the bytes, `Json_wrapper::to_string` for the text, `my_gcvt` in
 //! `strings/dtoa.cc` for doubles.
 
+mod diff;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
 use super::{decimal, time};
 use crate::mysql::cursor::{Cursor, Garbled};
+
+pub(super) use diff::apply;
 
 /// MySQL's limit of nesting is 100.
 const DEEPEST: u32 = 110;
@@ -77,36 +81,19 @@ impl Writer<'_> {
         Ok(())
     }
 
-    /// An object or array: a count, a size, the places of keys, the places of values (small ones stand there).
     fn container(&mut self, object: bool, large: bool, at: &[u8]) -> Result<(), Garbled> {
-        let width = if large { 4 } else { 2 };
-        let mut head = Cursor::new(at);
-        let count = head.uint(width)? as usize;
-        let size = head.uint(width)? as usize;
-        let at = at.get(..size).ok_or(Garbled)?;
-        let keys = head.take(if object { count.checked_mul(width + 2).ok_or(Garbled)? } else { 0 })?;
-        let values = head.take(count.checked_mul(width + 1).ok_or(Garbled)?)?;
         self.out.push(if object { b'{' } else { b'[' });
-        for (i, place) in values.chunks_exact(width + 1).enumerate() {
-            if i > 0 {
+        let mut first = true;
+        members(object, large, at, |key, kind, value| {
+            if !std::mem::take(&mut first) {
                 self.out.extend_from_slice(b", ");
             }
-            if object {
-                let mut key = Cursor::new(keys.get(i * (width + 2)..).ok_or(Garbled)?);
-                let from = key.uint(width)? as usize;
-                let n = usize::from(key.u16()?);
-                self.string(at.get(from..).and_then(|k| k.get(..n)).ok_or(Garbled)?)?;
+            if let Some(key) = key {
+                self.string(key)?;
                 self.out.extend_from_slice(b": ");
             }
-            let (&kind, place) = place.split_first().ok_or(Garbled)?;
-            let inline = matches!(kind, 4..=6) || large && matches!(kind, 7 | 8);
-            if inline {
-                self.value(kind, place)?;
-            } else {
-                let from = Cursor::new(place).uint(width)? as usize;
-                self.value(kind, at.get(from..).ok_or(Garbled)?)?;
-            }
-        }
+            self.value(kind, value)
+        })?;
         self.out.push(if object { b'}' } else { b']' });
         Ok(())
     }
@@ -185,6 +172,41 @@ impl Writer<'_> {
         };
         self.string(text.as_bytes())
     }
+}
+
+/// Gives the members of an object or array: the key, the value's type, and the bytes that begin with it. They are laid out
+/// as a count, a size, the places of keys, the places of values (small ones stand there).
+#[inline]
+fn members<'a>(
+    object: bool,
+    large: bool,
+    at: &'a [u8],
+    mut each: impl FnMut(Option<&'a [u8]>, u8, &'a [u8]) -> Result<(), Garbled>,
+) -> Result<(), Garbled> {
+    let width = if large { 4 } else { 2 };
+    let mut head = Cursor::new(at);
+    let count = head.uint(width)? as usize;
+    let size = head.uint(width)? as usize;
+    let at = at.get(..size).ok_or(Garbled)?;
+    let keys = head.take(if object { count.checked_mul(width + 2).ok_or(Garbled)? } else { 0 })?;
+    let values = head.take(count.checked_mul(width + 1).ok_or(Garbled)?)?;
+    for (i, place) in values.chunks_exact(width + 1).enumerate() {
+        let mut name = None;
+        if object {
+            let mut key = Cursor::new(keys.get(i * (width + 2)..).ok_or(Garbled)?);
+            let from = key.uint(width)? as usize;
+            let n = usize::from(key.u16()?);
+            name = Some(at.get(from..).and_then(|k| k.get(..n)).ok_or(Garbled)?);
+        }
+        let (&kind, place) = place.split_first().ok_or(Garbled)?;
+        let inline = matches!(kind, 4..=6) || large && matches!(kind, 7 | 8);
+        let value = match inline {
+            true => place,
+            false => at.get(Cursor::new(place).uint(width)? as usize..).ok_or(Garbled)?,
+        };
+        each(name, kind, value)?;
+    }
+    Ok(())
 }
 
 /// A length of up to five bytes, seven bits each, lowest first.
