@@ -55,6 +55,8 @@ codes! {
     COLUMN_TYPE = "mysql.column_type", Fatal, "A captured table has a column of a type that Forebay does not read.";
     CHARSET = "mysql.charset", Fatal, "A captured table has a column in a character set that Forebay does not read exactly.";
     TOO_LARGE = "mysql.too_large", Fatal, "An event of the binlog is larger than MySQL itself allows.";
+    QUARANTINED = "mysql.quarantined", Poison, "A warning: what a table looks like is not known, and its events are kept undecoded.";
+    DEFINITION = "mysql.definition", Fatal, "What was said of a table in quarantine does not fit the events that were kept.";
     STATEMENT_EVENT = "mysql.statement_event", Poison, "A warning: rows may have been changed by a statement that the binlog holds as text.";
     INVALID_TEXT = "mysql.invalid_text", Poison, "A warning: a text value is not valid in its character set, and its wrong bytes were replaced.";
 }

@@ -3,8 +3,22 @@
 use forebay_model::{Block, Position, TablePattern};
 
 use super::binlog::{Event, HEADER, Header};
+use super::schema::{self, History};
 use super::transactions::{Taken, Transactions};
 use super::{Config, Limits, Tls};
+
+/// No server, and every table.
+pub(crate) fn everything() -> Config {
+    Config {
+        host: String::new(),
+        port: 0,
+        user: String::new(),
+        password: None,
+        tls: Tls::Disabled,
+        server_id: None,
+        tables: TablePattern::new("*.*").into_iter().collect(),
+    }
+}
 
 /// Decodes whole events (with header, without checksum), as [`Stream`](super::Stream) does.
 #[derive(Debug)]
@@ -14,16 +28,9 @@ impl Decoder {
     /// Captures everything.
     #[allow(clippy::new_without_default, reason = "there is nothing default about it")]
     pub fn new() -> Self {
-        let config = Config {
-            host: String::new(),
-            port: 0,
-            user: String::new(),
-            password: None,
-            tls: Tls::Disabled,
-            server_id: None,
-            tables: TablePattern::new("*.*").into_iter().collect(),
-        };
-        Decoder(Transactions::new(config, Limits::default(), Position::default()))
+        let config = everything();
+        let history = History::new(&config, &[], false).expect("its own tables are of known types");
+        Decoder(Transactions::new(config, Limits::default(), Position::default(), history))
     }
 
     /// Takes an event; gives the blocks that it filled.
@@ -33,13 +40,22 @@ impl Decoder {
     pub fn take(&mut self, event: &[u8], mut full: impl FnMut(Block)) -> Result<(), String> {
         let header = Header::parse(event).map_err(|_| "no header")?;
         let event = Event { header, body: event.get(HEADER..).unwrap_or_default() };
-        while self.0.take(&event).map_err(|e| e.to_string())? == Taken::Part {
-            full(self.0.building.finish().0);
+        loop {
+            match self.0.take(&event).map_err(|e| e.to_string())? {
+                Taken::Whole => break,
+                Taken::Part => full(self.0.building.finish().0),
+                Taken::Ask => return Err("a table map without names, and no server to ask".into()),
+            }
         }
         if self.0.building.is_full() {
             full(self.0.building.finish().0);
         }
         Ok(())
+    }
+
+    /// A statement to a history that knows a table, for the fuzzer.
+    pub fn statement(text: &str, sql_mode: u64) -> usize {
+        schema::fuzz(text, sql_mode).unwrap_or(0)
     }
 
     /// What is left.

@@ -47,7 +47,7 @@ pub struct Config {
 }
 
 /// Schemas of the server itself.
-const SYSTEM: [&str; 4] = ["information_schema", "mysql", "performance_schema", "sys"];
+pub(super) const SYSTEM: [&str; 4] = ["information_schema", "mysql", "performance_schema", "sys"];
 
 impl Config {
     /// Whether the table is captured.

@@ -13,6 +13,7 @@ use tokio::time::Instant;
 use super::dump::Dump;
 use super::transactions::{Taken, Transactions};
 use super::wire::Conn;
+use super::schema::{self, Ahead, Definition, History, Lookup, Quarantined};
 use super::{Config, Limits, Start, identity};
 
 /// An event older than this was not written just now: the source is catching up.
@@ -71,6 +72,11 @@ pub struct Stream {
     given: Instant,
     /// Pieces of a transaction were given, and not its end.
     pieces: bool,
+    config: Config,
+    /// The history's question to the server, under way.
+    lookup: Option<Lookup>,
+    /// What was read ahead for earlier questions.
+    ahead: Ahead,
 }
 
 impl Stream {
@@ -79,9 +85,26 @@ impl Stream {
     /// # Errors
     /// If the server cannot be reached, refuses the account, or does not have what `start` needs any more.
     pub async fn connect(config: &Config, start: Start, limits: Limits) -> Result<Stream, Fault> {
+        Stream::resume(config, start, limits, &[]).await
+    }
+
+    /// As [`connect`](Self::connect), with what was noted with the position of `start`.
+    ///
+    /// # Errors
+    /// As [`connect`](Self::connect).
+    pub async fn resume(
+        config: &Config,
+        start: Start,
+        limits: Limits,
+        notes: &[Note],
+    ) -> Result<Stream, Fault> {
         let mut conn = Conn::open(config).await?;
         let server_id = identity::server_id(&mut conn, config).await?;
+        // another start is not where the notes are of
+        let mut history = History::new(config, notes, matches!(start, Start::At(_)))?;
+        let now = matches!(start, Start::Now);
         let position = identity::resolve(&mut conn, config, start).await?;
+        history.learn(schema::catalog(&mut conn, config, None).await?);
         let dump = Dump::start(conn, config, server_id, &position.gtids).await?;
         tracing::info!(
             server = config.address(),
@@ -91,9 +114,14 @@ impl Stream {
             gtids = %position.gtids,
             "reading the binlog"
         );
+        let mut transactions = Transactions::new(config.clone(), limits, position, history);
+        // the file of a position that was stored may be another server's
+        if now {
+            transactions.stand();
+        }
         Ok(Stream {
             dump,
-            transactions: Transactions::new(config.clone(), limits, position),
+            transactions,
             limits,
             ready: VecDeque::with_capacity(2),
             opened: None,
@@ -103,7 +131,33 @@ impl Stream {
             given_moves: None,
             given: Instant::now(),
             pieces: false,
+            config: config.clone(),
+            lookup: None,
+            ahead: Ahead::default(),
         })
+    }
+
+    /// Tables whose events are kept undecoded, as rows of `forebay.quarantine`.
+    pub fn quarantined(&self) -> Vec<Quarantined> {
+        self.transactions.history.quarantined().cloned().collect()
+    }
+
+    /// Ends a table's quarantine: its events are decoded from here on, by this definition. Gives the position and the notes
+    /// to store in one commit with the events that were kept and have been decoded ([`Recovery`](super::Recovery)).
+    ///
+    /// `None`: not now. Events that were not given yet come first: call [`next`](Self::next), store what it gives, recover what
+    /// that added, and try again. Also `None` if the table is in no quarantine (see [`quarantined`](Self::quarantined)).
+    pub fn lift(&mut self, definition: &Definition) -> Option<Captured> {
+        let quiet = self.ready.is_empty()
+            && !self.pieces
+            && self.transactions.building.is_empty()
+            && self.transactions.is_between();
+        let (database, table) = (definition.database(), definition.table());
+        if !quiet || !self.transactions.lift(database, table, definition.version.clone()) {
+            return None;
+        }
+        self.close();
+        self.ready.pop_back()
     }
 
     /// The next block or position. May be dropped while it waits; nothing is lost.
@@ -117,6 +171,16 @@ impl Stream {
             }
             if self.read()? {
                 self.close();
+                continue;
+            }
+            if self.transactions.history.question().is_some() {
+                // what stands before the question does not wait for the answer
+                let building = &self.transactions.building;
+                if building.is_whole() && !building.is_empty() {
+                    self.close();
+                } else {
+                    self.ask().await?;
+                }
                 continue;
             }
             if self.dump.fill_now()? {
@@ -158,8 +222,10 @@ impl Stream {
     fn read(&mut self) -> Result<bool, Fault> {
         while self.dump.peek()? {
             let taken = self.transactions.take(&self.dump.event()?)?;
-            if taken == Taken::Part {
-                return Ok(true);
+            match taken {
+                Taken::Whole => {}
+                Taken::Part => return Ok(true),
+                Taken::Ask => return Ok(false),
             }
             self.dump.done();
             let building = &self.transactions.building;
@@ -169,6 +235,25 @@ impl Stream {
             }
         }
         Ok(false)
+    }
+
+    /// Asks the server what the history must know before the event at hand can be read.
+    async fn ask(&mut self) -> Result<(), Fault> {
+        let Some(question) = self.transactions.history.question() else { return Ok(()) };
+        let lookup = match &mut self.lookup {
+            Some(lookup) => lookup,
+            None => {
+                let ahead = std::mem::take(&mut self.ahead);
+                let gtids = &self.transactions.position().gtids;
+                self.lookup.insert(Lookup::start(&self.config, question.clone(), gtids, ahead))
+            }
+        };
+        let answered = lookup.answer().await;
+        self.lookup = None;
+        let (answer, ahead) = answered?;
+        self.ahead = ahead;
+        self.transactions.history.answer(answer);
+        Ok(())
     }
 
     /// After new bytes came: is the block at hand old enough, is the source behind?
@@ -233,9 +318,10 @@ impl Stream {
         }
     }
 
-    fn give(&mut self, captured: Captured) {
+    fn give(&mut self, mut captured: Captured) {
         self.pieces = captured.position.is_none();
         if !self.pieces {
+            captured.notes.extend(self.transactions.history.take_notes());
             self.given_moves = Some(self.transactions.moves);
             self.given = Instant::now();
         }

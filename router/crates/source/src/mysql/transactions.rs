@@ -13,6 +13,7 @@ use super::binlog::{Event, GtidEvent, Header, Meaning, Query, Rotate, RowsHead, 
 use super::blocks::{Building, Opened, Resume};
 use super::cursor::Garbled;
 use super::decode::Plan;
+use super::schema::{History, Place, Sight, Version, change_image, insert, kept_image};
 use super::{Config, Limits};
 use crate::codes;
 
@@ -28,6 +29,8 @@ pub(crate) enum Taken {
     Whole,
     /// The block became full in the middle of it: it must be offered again.
     Part,
+    /// The history has a question for the server: it must be offered again with the answer.
+    Ask,
 }
 
 /// A table map that was seen, and what came of it.
@@ -35,8 +38,10 @@ pub(crate) enum Taken {
 struct Table {
     /// The table map's bytes: as long as they are the same, so is all else here.
     raw: Vec<u8>,
-    /// `None` = not captured.
+    /// `None` = not captured, or in quarantine.
     plan: Option<Arc<Plan>>,
+    /// Its rows are kept undecoded.
+    kept: bool,
     /// The number of a block, and the index of the table's filling in it.
     filling: (u64, usize),
 }
@@ -51,6 +56,8 @@ pub(crate) struct Transactions {
     by_id: HashMap<u64, usize>,
     /// The number and the index of the last table map.
     last: (u64, usize),
+    /// How many of `tables` are in quarantine.
+    kept: usize,
     /// The transaction at hand; `None` between two.
     open: Option<Opened>,
     /// Whether the transaction at hand has begun (a GTID alone may be followed by DDL).
@@ -60,6 +67,8 @@ pub(crate) struct Transactions {
     /// Where the event before ends, in full (the header has 32 bits of it).
     end: u64,
     resume: Resume,
+    /// What tables look like, as of the position.
+    pub(crate) history: History,
     /// How often the position moved.
     pub(crate) moves: u64,
     /// The newest event's time, microseconds since 1970; 0 = none yet.
@@ -67,7 +76,7 @@ pub(crate) struct Transactions {
 }
 
 impl Transactions {
-    pub(crate) fn new(config: Config, limits: Limits, position: Position) -> Self {
+    pub(crate) fn new(config: Config, limits: Limits, position: Position, history: History) -> Self {
         Transactions {
             config,
             building: Building::new(limits),
@@ -76,10 +85,12 @@ impl Transactions {
             tables: Vec::new(),
             by_id: HashMap::new(),
             last: (u64::MAX, usize::MAX),
+            kept: 0,
             open: None,
             begun: false,
             rows: false,
             resume: Resume::default(),
+            history,
             moves: 0,
             last_event_us: 0,
         }
@@ -88,6 +99,13 @@ impl Transactions {
     /// Everything up to here was given or is not wanted.
     pub(crate) fn position(&self) -> &Position {
         &self.position
+    }
+
+    /// The table is in quarantine no more. False if it was in none.
+    pub(crate) fn lift(&mut self, database: &str, table: &str, version: Version) -> bool {
+        let lifted = self.history.lift(database, table, version);
+        self.forget_changed_tables();
+        lifted
     }
 
     /// Whether no transaction is open.
@@ -99,7 +117,8 @@ impl Transactions {
     #[inline]
     pub(crate) fn take(&mut self, event: &Event<'_>) -> Result<Taken, Fault> {
         let taken = match event.header.kind {
-            kinds::TABLE_MAP => self.table_map(event).map(|()| Taken::Whole),
+            kinds::TABLE_MAP => self.table_map(event),
+            kind if kinds::is_rows(kind) && self.keeps(event)? => self.keep(event).map(|()| Taken::Whole),
             kinds::WRITE_ROWS | kinds::UPDATE_ROWS | kinds::DELETE_ROWS => self.rows(event),
             _ => self.other(event).map(|()| Taken::Whole),
         }?;
@@ -110,41 +129,121 @@ impl Transactions {
         Ok(taken)
     }
 
-    fn table_map(&mut self, event: &Event<'_>) -> Result<(), Fault> {
+    fn table_map(&mut self, event: &Event<'_>) -> Result<Taken, Fault> {
         let garbled = |Garbled| self.garbled(event);
         let id = RowsHead::table_id(event.body).map_err(garbled)?;
         if self.last.0 == id && self.tables.get(self.last.1).is_some_and(|t| t.raw == event.body) {
-            return Ok(());
+            return Ok(Taken::Whole);
         }
         if let Some(&at) = self.by_id.get(&id)
             && self.tables[at].raw == event.body
         {
             self.last = (id, at);
-            return Ok(());
+            return Ok(Taken::Whole);
         }
         let (database, table) = table_of(event.body).map_err(garbled)?;
-        let plan = if self.config.captures(database, table) { Some(self.plan(event)?) } else { None };
+        let (plan, kept) = if self.config.captures(database, table) {
+            match self.sight(event)? {
+                Some(seen) => seen,
+                None => return Ok(Taken::Ask),
+            }
+        } else {
+            (None, false)
+        };
         if self.tables.len() >= TABLES {
-            self.tables.clear();
-            self.by_id.clear();
+            self.forget_tables();
         }
-        self.tables.push(Table { raw: event.body.to_vec(), plan, filling: (u64::MAX, 0) });
+        self.kept += usize::from(kept);
+        self.tables.push(Table { raw: event.body.to_vec(), plan, kept, filling: (u64::MAX, 0) });
         self.last = (id, self.tables.len() - 1);
         self.by_id.insert(id, self.last.1);
-        Ok(())
+        Ok(Taken::Whole)
     }
 
-    /// The plan for a table map; the same one for maps that mean the same.
-    fn plan(&self, event: &Event<'_>) -> Result<Arc<Plan>, Fault> {
-        let plans = || self.tables.iter().rev().filter_map(|t| Some((t, t.plan.as_ref()?)));
-        // the first six bytes are the number, which changes with every FLUSH TABLES
-        if let Some((_, plan)) = plans().find(|(t, _)| t.raw.get(6..) == event.body.get(6..)) {
-            return Ok(plan.clone());
-        }
+    /// What a captured table's map means: a plan, or that the table is in quarantine; `None` = the server must be asked.
+    #[cold]
+    fn sight(&mut self, event: &Event<'_>) -> Result<Option<(Option<Arc<Plan>>, bool)>, Fault> {
         let map = TableMap::parse(event.body).map_err(|Garbled| self.garbled(event))?;
-        let plan = Plan::new(&map)?;
-        let same = plans().find(|(_, p)| ***p == plan).map(|(_, p)| p.clone());
-        Ok(same.unwrap_or_else(|| Arc::new(plan)))
+        let place = Place { file: self.position.file.clone(), pos: self.start(&event.header) };
+        match self.history.table_map(map, place, event.header.seconds) {
+            Sight::Ask => Ok(None),
+            Sight::Quarantined => {
+                self.forget_changed_tables();
+                Ok(Some((None, true)))
+            }
+            Sight::Known(map, change) => {
+                self.forget_changed_tables();
+                if let Some(change) = change {
+                    let key = (map.database.clone(), map.table.clone());
+                    let image = change_image(&key, None, &change, self.time(event));
+                    let plan = self.history.changes_plan();
+                    self.tell(event, &plan, &image)?;
+                }
+                let plan = Plan::new(&map)?;
+                let mut plans = self.tables.iter().rev().filter_map(|t| t.plan.as_ref());
+                let same = plans.find(|p| ***p == plan).cloned();
+                Ok(Some((Some(same.unwrap_or_else(|| Arc::new(plan))), false)))
+            }
+        }
+    }
+
+    /// Table maps that were seen before say nothing any more if a table has changed: without names in them, the same bytes
+    /// may mean another version.
+    fn forget_changed_tables(&mut self) {
+        if self.history.take_changed() {
+            self.forget_tables();
+        }
+    }
+
+    fn forget_tables(&mut self) {
+        self.tables.clear();
+        self.by_id.clear();
+        self.last = (u64::MAX, usize::MAX);
+        self.kept = 0;
+    }
+
+    /// Whether a rows event's table is in quarantine.
+    #[inline]
+    fn keeps(&self, event: &Event<'_>) -> Result<bool, Fault> {
+        if self.kept == 0 {
+            return Ok(false);
+        }
+        let id = RowsHead::table_id(event.body).map_err(|Garbled| self.garbled(event))?;
+        Ok(self.by_id.get(&id).and_then(|&at| self.tables.get(at)).is_some_and(|t| t.kept))
+    }
+
+    /// Keeps a rows event as it is, as a row of `forebay.quarantine`.
+    fn keep(&mut self, event: &Event<'_>) -> Result<(), Fault> {
+        let id = RowsHead::table_id(event.body).map_err(|Garbled| self.garbled(event))?;
+        let Some(kept) = self.by_id.get(&id).and_then(|&at| self.tables.get(at)) else {
+            return Err(self.garbled(event));
+        };
+        let (database, table) = table_of(&kept.raw).map_err(|Garbled| self.garbled(event))?;
+        let image = kept_image((database, table), event.header.kind, &kept.raw, event.body, event.header.seconds);
+        self.history.kept(database, table);
+        let plan = self.history.quarantine_plan();
+        self.tell(event, &plan, &image)
+    }
+
+    /// The transaction's time, microseconds since 1970.
+    fn time(&self, event: &Event<'_>) -> u64 {
+        let seconds = u64::from(event.header.seconds) * 1_000_000;
+        self.open.as_ref().map(|o| o.commit_us).filter(|&us| us > 0).unwrap_or(seconds)
+    }
+
+    /// Puts a row of a virtual table where the event stands.
+    fn tell(&mut self, event: &Event<'_>, plan: &Arc<Plan>, image: &[u8]) -> Result<(), Fault> {
+        let (pos, time) = (self.start(&event.header), self.time(event));
+        let open = self.open.get_or_insert_default();
+        open.commit_us = time;
+        open.server_id = event.header.server_id;
+        let filling = self.building.filling(plan);
+        let (header, head) = insert(&event.header, plan.table.columns.len(), image);
+        let from = (pos, self.position.file.as_str(), &*open);
+        match self.building.rows(filling, &header, &head, from, Resume::default()) {
+            Ok(_) => Ok(()),
+            Err(Garbled) => Err(self.garbled(event)),
+        }
     }
 
     fn rows(&mut self, event: &Event<'_>) -> Result<Taken, Fault> {
@@ -234,6 +333,7 @@ impl Transactions {
                     self.position.pos = end;
                     self.moves += 1;
                 }
+                self.stand();
             }
             kinds::HEARTBEAT | kinds::HEARTBEAT_V2 => {}
             kinds::INCIDENT => {
@@ -304,6 +404,9 @@ impl Transactions {
                          its changes are missing (a session has binlog_format = STATEMENT)"
                     );
                 }
+                if meaning == Meaning::Other {
+                    self.statement(event, query)?;
+                }
                 // DDL and the like are transactions of their own
                 if !begun {
                     self.commit(event);
@@ -311,6 +414,18 @@ impl Transactions {
             }
         }
         Ok(())
+    }
+
+    /// Carries the history on by a statement, and tells what changed of captured tables.
+    fn statement(&mut self, event: &Event<'_>, query: &Query<'_>) -> Result<(), Fault> {
+        let images = self.history.statement(query, self.time(event));
+        self.forget_changed_tables();
+        if images.is_empty() {
+            return Ok(());
+        }
+        self.open.get_or_insert_default().thread = query.thread;
+        let plan = self.history.changes_plan();
+        images.iter().try_for_each(|image| self.tell(event, &plan, image))
     }
 
     /// The transaction at hand ends with this event.
@@ -324,6 +439,17 @@ impl Transactions {
         self.moves += 1;
         (self.begun, self.rows) = (false, false);
         self.building.end_transaction();
+        self.stand();
+    }
+
+    /// Tells the history where the stream stands, between two transactions.
+    #[inline]
+    pub(crate) fn stand(&mut self) {
+        let Transactions { history, position, .. } = self;
+        if history.end_transaction(|| Place { file: position.file.clone(), pos: position.pos }) {
+            self.moves += 1;
+            self.forget_changed_tables();
+        }
     }
 
     /// Whether an event with a table's number is about a captured table.

@@ -30,6 +30,11 @@ pub(crate) mod kinds {
     pub(crate) const HEARTBEAT_V2: u8 = 41;
     pub(crate) const GTID_TAGGED: u8 = 42;
 
+    /// Whether it is an event of rows, of whatever form.
+    pub(crate) fn is_rows(kind: u8) -> bool {
+        matches!(kind, WRITE_ROWS..=DELETE_ROWS | PARTIAL_UPDATE_ROWS | WRITE_ROWS_V1..=DELETE_ROWS_V1)
+    }
+
     /// INTVAR, RAND, USER_VAR: what a statement in the binlog needs; IGNORABLE, ROWS_QUERY: for people;
     /// PREVIOUS_GTIDS, TRANSACTION_CONTEXT, VIEW_CHANGE: for servers. None changes a row.
     pub(crate) const WITHOUT_ROWS: [u8; 8] = [5, 13, 14, 28, 29, 35, 36, 37];

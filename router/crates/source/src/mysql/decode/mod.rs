@@ -18,4 +18,16 @@ mod time;
 mod tests;
 
 pub(crate) use filling::{Filling, Present, Size};
-pub(crate) use plan::Plan;
+pub(crate) use plan::{Plan, text_size};
+
+/// The name of the character set that a collation's number is of.
+pub(crate) fn charset_of(collation: u16) -> &'static str {
+    charset::named(collation).name
+}
+
+/// A text in a collation's character set; `None` if that cannot be read.
+pub(crate) fn text_of(collation: u16, bytes: &[u8]) -> Option<String> {
+    let mut out = Vec::with_capacity(bytes.len());
+    charset::Charset::of(charset::named(collation).name)?.append(bytes, &mut out);
+    String::from_utf8(out).ok()
+}
