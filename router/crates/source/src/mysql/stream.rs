@@ -11,9 +11,9 @@ use forebay_model::{Block, Fault, Note, Position};
 use tokio::time::Instant;
 
 use super::dump::Dump;
+use super::schema::{self, Ahead, Definition, History, Lookup, Quarantined};
 use super::transactions::{Taken, Transactions};
 use super::wire::Conn;
-use super::schema::{self, Ahead, Definition, History, Lookup, Quarantined};
 use super::{Config, Limits, Start, identity};
 
 /// An event older than this was not written just now: the source is catching up.

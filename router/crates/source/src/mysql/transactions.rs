@@ -219,7 +219,8 @@ impl Transactions {
             return Err(self.garbled(event));
         };
         let (database, table) = table_of(&kept.raw).map_err(|Garbled| self.garbled(event))?;
-        let image = kept_image((database, table), event.header.kind, &kept.raw, event.body, event.header.seconds);
+        let image =
+            kept_image((database, table), event.header.kind, &kept.raw, event.body, event.header.seconds);
         self.history.kept(database, table);
         let plan = self.history.quarantine_plan();
         self.tell(event, &plan, &image)

@@ -5,8 +5,8 @@ use arrow_array::types::Int32Type;
 use forebay_kit::mysql_async::prelude::Queryable as _;
 use forebay_source::mysql::Start;
 
-use forebay_model::VIRTUAL_DATABASE;
 use super::{config, connect, next};
+use forebay_model::VIRTUAL_DATABASE;
 
 /// One byte from 0x80 on.
 const ONE: &str = "WITH RECURSIVE n (i) AS (SELECT 128 UNION ALL SELECT i + 1 FROM n WHERE i < 255) SELECT i, CHAR(i) b FROM n";

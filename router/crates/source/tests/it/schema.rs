@@ -6,7 +6,9 @@ use forebay_kit::mysql_async::Conn;
 use forebay_kit::mysql_async::prelude::Queryable as _;
 use forebay_kit::{Database, Server};
 use forebay_model::{Batch, Block, Note, Op, Position, VIRTUAL_DATABASE};
-use forebay_source::mysql::{Captured, Config, Definition, Limits, Recovery, Start, Stream, decode_quarantined};
+use forebay_source::mysql::{
+    Captured, Config, Definition, Limits, Recovery, Start, Stream, decode_quarantined,
+};
 
 use super::{check, config, connect, next, text};
 
@@ -85,7 +87,9 @@ fn named(block: &Block) -> Vec<String> {
         for event in batch.events_of(r as usize..r as usize + 1) {
             out.push(match (batch.table.database.as_str(), batch.table.table.as_str(), event.op) {
                 (VIRTUAL_DATABASE, "schema_changes", _) => change(batch, event.after.unwrap() as usize),
-                (VIRTUAL_DATABASE, ..) => format!("kept {}", text::cells(batch, event.after.unwrap() as usize)[1]),
+                (VIRTUAL_DATABASE, ..) => {
+                    format!("kept {}", text::cells(batch, event.after.unwrap() as usize)[1])
+                }
                 (_, table, Op::Create | Op::Read) => format!("{table} +{}", row(event.after)),
                 (_, table, Op::Delete) => format!("{table} -{}", row(event.before)),
                 (_, table, Op::Update) => format!("{table} {} > {}", row(event.before), row(event.after)),
@@ -140,7 +144,8 @@ async fn write(conn: &mut Conn, id: u32) -> String {
         )
         .await
         .unwrap();
-    let list: Vec<String> = names.iter().map(|n| format!("CAST(`{n}` AS CHAR CHARACTER SET utf8mb4)")).collect();
+    let list: Vec<String> =
+        names.iter().map(|n| format!("CAST(`{n}` AS CHAR CHARACTER SET utf8mb4)")).collect();
     let row: forebay_kit::mysql_async::Row = conn
         .query_first(format!("SELECT {} FROM t WHERE id = {id}", list.join(", ")))
         .await
@@ -260,7 +265,9 @@ async fn a_hidden_change_puts_one_table_aside_and_nothing_is_lost() {
     drop(stream);
     let mut stream = log.resume(&config).await;
     database
-        .exec("ALTER TABLE t CHANGE v w VARCHAR(9); INSERT INTO t VALUES (7, 5, 'f'); INSERT INTO u VALUES (3)")
+        .exec(
+            "ALTER TABLE t CHANGE v w VARCHAR(9); INSERT INTO t VALUES (7, 5, 'f'); INSERT INTO u VALUES (3)",
+        )
         .await
         .unwrap();
     log.read(&mut stream, &server).await;
@@ -307,7 +314,10 @@ async fn a_hidden_change_is_found_while_nobody_writes() {
     let (database, config, mut log, stream) = two_tables(&server, "found").await;
     drop(stream);
     // the types do not tell
-    database.exec("SET sql_log_bin = 0; ALTER TABLE t RENAME COLUMN v TO w; SET sql_log_bin = 1").await.unwrap();
+    database
+        .exec("SET sql_log_bin = 0; ALTER TABLE t RENAME COLUMN v TO w; SET sql_log_bin = 1")
+        .await
+        .unwrap();
     database.exec("INSERT INTO u VALUES (5)").await.unwrap();
     let mut stream = log.resume(&config).await;
     log.read(&mut stream, &server).await;
@@ -354,13 +364,16 @@ async fn a_table_that_nothing_is_known_of() {
     // no statement follows for two of them; for the third the present definition is another than that of its rows
     assert_eq!(stream.quarantined().len(), 1);
     let blocks = std::mem::take(&mut log.blocks);
-    let definition = Definition::of_statement(database.name(), "hid", "CREATE TABLE hid (id INT PRIMARY KEY, a INT)").unwrap();
+    let definition =
+        Definition::of_statement(database.name(), "hid", "CREATE TABLE hid (id INT PRIMARY KEY, a INT)")
+            .unwrap();
     let mut recovery = Recovery::new(definition).unwrap();
     let got: Vec<String> = blocks.iter().flat_map(named).filter(|r| !r.starts_with("# ")).collect();
     assert_eq!(got, ["early +id=2,old=2", "kept hid", "u +id=1", "kept hid", "u +id=2"]);
     let decoded: Vec<String> = blocks.iter().flat_map(|b| named(&recovery.decode(b).unwrap())).collect();
     assert_eq!(decoded, ["hid +id=1,a=1", "hid +id=2,b=2"]);
-    let wrong = Definition::of_statement(database.name(), "hid", "CREATE TABLE hid (id INT PRIMARY KEY)").unwrap();
+    let wrong =
+        Definition::of_statement(database.name(), "hid", "CREATE TABLE hid (id INT PRIMARY KEY)").unwrap();
     let mut wrong = Recovery::new(wrong).unwrap();
     assert!(blocks.iter().any(|b| wrong.decode(b).is_err_and(|e| e.code().name == "mysql.definition")));
 }
@@ -394,10 +407,40 @@ impl Dice {
 
     fn definition(&mut self) -> String {
         let ty = self.pick(&[
-            "INT", "INT(5) UNSIGNED", "BIGINT", "TINYINT(1)", "DECIMAL(9,3)", "FLOAT", "DOUBLE", "VARCHAR(20)", "CHAR(7)",
-            "VARCHAR(9) CHARSET latin1", "TEXT", "TEXT CHARSET latin1", "TINYTEXT", "TEXT(300)", "ENUM('a','b''c')",
-            "SET('x','y','z')", "DATETIME(3)", "TIMESTAMP", "TIME", "DATE", "YEAR", "BIT(3)", "VARBINARY(5)", "BLOB", "JSON",
-            "NATIONAL CHAR(4)", "BOOL", "MEDIUMINT ZEROFILL", "POINT", "VECTOR(2)", "BINARY(3)", "LONG VARCHAR", "REAL", "NUMERIC",
+            "INT",
+            "INT(5) UNSIGNED",
+            "BIGINT",
+            "TINYINT(1)",
+            "DECIMAL(9,3)",
+            "FLOAT",
+            "DOUBLE",
+            "VARCHAR(20)",
+            "CHAR(7)",
+            "VARCHAR(9) CHARSET latin1",
+            "TEXT",
+            "TEXT CHARSET latin1",
+            "TINYTEXT",
+            "TEXT(300)",
+            "ENUM('a','b''c')",
+            "SET('x','y','z')",
+            "DATETIME(3)",
+            "TIMESTAMP",
+            "TIME",
+            "DATE",
+            "YEAR",
+            "BIT(3)",
+            "VARBINARY(5)",
+            "BLOB",
+            "JSON",
+            "NATIONAL CHAR(4)",
+            "BOOL",
+            "MEDIUMINT ZEROFILL",
+            "POINT",
+            "VECTOR(2)",
+            "BINARY(3)",
+            "LONG VARCHAR",
+            "REAL",
+            "NUMERIC",
         ]);
         let null = self.pick(&["", "", "NULL"]);
         let rest = self.pick(&["", "COMMENT 'a, DROP b'", "/* c int */", "INVISIBLE", "-- x\n"]);
@@ -423,7 +466,12 @@ impl Dice {
             6 => format!("CHANGE {word}`{column}` `{fresh}` {definition} {place}"),
             7 | 8 => format!("MODIFY {word}`{column}` {definition} {place}"),
             9 => self
-                .pick(&["CONVERT TO CHARSET latin1", "CONVERT TO CHARACTER SET utf8mb4", "CHARSET utf8mb3", "COMMENT 'x'"])
+                .pick(&[
+                    "CONVERT TO CHARSET latin1",
+                    "CONVERT TO CHARACTER SET utf8mb4",
+                    "CHARSET utf8mb3",
+                    "COMMENT 'x'",
+                ])
                 .into(),
             10 => format!("DROP PRIMARY KEY, ADD PRIMARY KEY (id, `{column}`)"),
             _ => format!("ADD INDEX (`{column}`)"),
@@ -473,13 +521,15 @@ async fn whatever_is_altered_in_whatever_order() {
         run(&mut conn, "CREATE TABLE t (id INT PRIMARY KEY, a VARCHAR(10), b INT)").await;
         let mut made: Vec<String> = Vec::new();
         for step in 0..60u32 {
-            let columns: Vec<String> = described(&mut conn).await.into_iter().map(|c| c.0).filter(|c| c != "id").collect();
+            let columns: Vec<String> =
+                described(&mut conn).await.into_iter().map(|c| c.0).filter(|c| c != "id").collect();
             if columns.is_empty() {
                 break;
             }
             let clauses: Vec<String> =
                 (0..=dice.roll(3)).map(|i| dice.clause(&columns, &format!("c{step}_{i}"))).collect();
-            let sql = format!("ALTER TABLE {} {}", dice.pick(&["t", "`t`", "/* x */ t\n"]), clauses.join(" ,"));
+            let sql =
+                format!("ALTER TABLE {} {}", dice.pick(&["t", "`t`", "/* x */ t\n"]), clauses.join(" ,"));
             // the server says what is possible
             if conn.query_drop(&sql).await.is_err() {
                 refused += 1;
@@ -502,8 +552,11 @@ async fn whatever_is_altered_in_whatever_order() {
                 log.read(&mut stream, &server).await;
                 let got = log.rows();
                 let [row] = &got[..] else { panic!("seed {seed}: {got:?} {made:#?}") };
-                let seen: Vec<&str> =
-                    row.trim_start_matches("t +").split(',').filter_map(|c| Some(c.split_once('=')?.0)).collect();
+                let seen: Vec<&str> = row
+                    .trim_start_matches("t +")
+                    .split(',')
+                    .filter_map(|c| Some(c.split_once('=')?.0))
+                    .collect();
                 assert_eq!(seen, names, "seed {seed}: {made:#?}");
             }
             assert_eq!(stream.quarantined(), [], "seed {seed}: {made:#?}");

@@ -36,7 +36,24 @@ pub(super) fn alter(old: &Version, clauses: &[Clause], database: Option<&str>) -
             _ => {}
         }
     }
-    let settled = |c: &Defined| settled(c, charset.as_deref());
+    let settled = |c: &Defined| match &convert {
+        // also what says a character set of its own is converted
+        Some(to) if c.charset.as_deref() != Some("binary") => {
+            settled(&Defined { charset: Some(to.clone()), ..c.clone() }, None)
+        }
+        _ => settled(c, charset.as_deref()),
+    };
+    // the server makes a changed TEXT column as large as what the column held before may become
+    let changed = |was: &ColumnDef, new: &Defined| -> Result<ColumnDef, Unclear> {
+        let mut column = settled(new);
+        if let Some(to) = convert.as_deref().filter(|_| column.ty.is_large_text()) {
+            let Some(chars) = was.ty.most_chars(was.charset.as_deref()) else {
+                return unclear("CONVERT of a column that becomes TEXT");
+            };
+            column.ty.grow(chars, to);
+        }
+        Ok(column)
+    };
     let mut columns: Vec<ColumnDef> = Vec::with_capacity(old.columns.len());
     let mut renamed: Vec<(String, String)> = Vec::new();
     let mut key = old.key.clone();
@@ -72,7 +89,7 @@ pub(super) fn alter(old: &Version, clauses: &[Clause], database: Option<&str>) -
             Some(Clause::Change(_, new)) => {
                 rename(&new.name);
                 if new.place.is_none() {
-                    columns.push(settled(new));
+                    columns.push(changed(column, new)?);
                 }
             }
             Some(Clause::RenameColumn(_, new)) => {
@@ -104,8 +121,9 @@ pub(super) fn alter(old: &Version, clauses: &[Clause], database: Option<&str>) -
                     }
                 }
             }
-            Clause::Change(_, new) if new.place.is_some() => {
-                put(&mut columns, settled(new), new.place.as_ref())?;
+            Clause::Change(was, new) if new.place.is_some() => {
+                let column = changed(&old.columns[known(was)?], new)?;
+                put(&mut columns, column, new.place.as_ref())?;
             }
             _ => {}
         }

@@ -35,14 +35,8 @@ pub(super) fn column(at: &mut Reader<'_, '_>, modes: Modes) -> Result<Defined, U
 pub(super) fn definition(name: String, at: &mut Reader<'_, '_>, modes: Modes) -> Result<Defined, Unclear> {
     let timestamp = at.is("timestamp");
     let (ty, aside) = SqlType::read(at, modes)?;
-    let mut defined = Defined {
-        name,
-        ty,
-        nullable: !aside.not_null,
-        charset: aside.charset,
-        primary: false,
-        place: None,
-    };
+    let mut defined =
+        Defined { name, ty, nullable: !aside.not_null, charset: aside.charset, primary: false, place: None };
     let (mut told, mut zerofill) = (aside.not_null, false);
     let mut collation = None;
     loop {

@@ -177,7 +177,8 @@ impl History {
                 }
             }
             Statement::Rename(pairs) => {
-                let pairs: Vec<(Key, Key)> = pairs.iter().map(|(a, b)| (key(self, a), key(self, b))).collect();
+                let pairs: Vec<(Key, Key)> =
+                    pairs.iter().map(|(a, b)| (key(self, a), key(self, b))).collect();
                 self.rename(&pairs, &mut told);
             }
             Statement::Drop(tables) => {
@@ -210,8 +211,7 @@ impl History {
                 }
             }
             Statement::Unclear { names, why } => {
-                let names: HashSet<String> =
-                    names.iter().map(|n| self.key("", n).1).collect();
+                let names: HashSet<String> = names.iter().map(|n| self.key("", n).1).collect();
                 let keys: Vec<Key> = self.tables.keys().filter(|k| names.contains(&k.1)).cloned().collect();
                 for key in keys {
                     let change = self.not_understood(&key, "alter", &why);
@@ -240,8 +240,11 @@ impl History {
     /// Pairs are done one after the other; what came of each name is told once.
     fn rename(&mut self, pairs: &[(Key, Key)], told: &mut Vec<Told>) {
         let mut seen = HashSet::new();
-        let names: Vec<&Key> =
-            pairs.iter().flat_map(|(a, b)| [a, b]).filter(|k| seen.insert(*k) && self.watches(&k.0)).collect();
+        let names: Vec<&Key> = pairs
+            .iter()
+            .flat_map(|(a, b)| [a, b])
+            .filter(|k| seen.insert(*k) && self.watches(&k.0))
+            .collect();
         // where a name's table went first, and where its last one came from
         let went: HashMap<&Key, &Key> = pairs.iter().rev().map(|(from, to)| (from, to)).collect();
         let came: HashMap<&Key, &Key> = pairs.iter().map(|(from, to)| (to, from)).collect();

@@ -197,7 +197,8 @@ impl History {
                     Sight::Known(known.complete(&map), None)
                 }
                 Err(Misfit(why)) => {
-                    let why = format!("{why}: the table was changed by a statement that is not in the binlog");
+                    let why =
+                        format!("{why}: the table was changed by a statement that is not in the binlog");
                     self.quarantine(key, why, &place, seconds)
                 }
             },
@@ -208,7 +209,9 @@ impl History {
             (known, Some(answer)) => {
                 let found = answer.found.and_then(|v| match v.fits(&map) {
                     Ok(()) => Ok(v),
-                    Err(Misfit(why)) => Err(format!("the server's present definition is not of these rows: {why}")),
+                    Err(Misfit(why)) => {
+                        Err(format!("the server's present definition is not of these rows: {why}"))
+                    }
                 });
                 let fitting = known.filter(|k| k.fits(&map).is_ok());
                 let mut version = match (found, fitting) {
@@ -312,7 +315,10 @@ impl History {
     pub(super) fn set(&mut self, key: Key, version: Option<Version>) {
         let others = self.tables.len() >= OTHERS && !self.captures(&key) && !self.tables.contains_key(&key);
         if others {
-            tracing::warn!(table = full_name(&key), "too many tables beside the captured ones: not remembered");
+            tracing::warn!(
+                table = full_name(&key),
+                "too many tables beside the captured ones: not remembered"
+            );
             return;
         }
         self.stage(&key);

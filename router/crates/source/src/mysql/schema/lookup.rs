@@ -61,9 +61,8 @@ pub(crate) async fn catalog(conn: &mut Conn, config: &Config, one: Option<&Key>)
 
 async fn read(conn: &mut Conn, config: &Config, one: Option<&Key>) -> Result<Catalog, WireError> {
     let mut catalog = Catalog { modes: Modes::default(), ..Default::default() };
-    let facts = conn
-        .query("SELECT VERSION() v, @@GLOBAL.lower_case_table_names l, UNIX_TIMESTAMP() s")
-        .await?;
+    let facts =
+        conn.query("SELECT VERSION() v, @@GLOBAL.lower_case_table_names l, UNIX_TIMESTAMP() s").await?;
     let version = facts.first("v").unwrap_or_default();
     catalog.modes.mariadb = version.contains("MariaDB");
     catalog.modes.version = version_number(version).unwrap_or(catalog.modes.version);
@@ -126,7 +125,8 @@ async fn read(conn: &mut Conn, config: &Config, one: Option<&Key>) -> Result<Cat
         ))
         .await?;
     for row in columns.rows {
-        let [Some(database), Some(table), Some(column), Some(native), Some(nullable), charset] = &row[..] else {
+        let [Some(database), Some(table), Some(column), Some(native), Some(nullable), charset] = &row[..]
+        else {
             continue;
         };
         let key = name(&catalog, database, table);

@@ -28,6 +28,6 @@ pub(crate) use follow::{change_image, fuzz, kept_image};
 pub(crate) use history::{History, Place, Sight};
 pub(crate) use images::insert;
 pub(crate) use lookup::{Ahead, Lookup, catalog};
-pub(crate) use version::Version;
 pub use note::Quarantined;
 pub use recover::{Definition, Recovery, decode_quarantined};
+pub(crate) use version::Version;

@@ -5,9 +5,9 @@
 
 use std::sync::Arc;
 
+use arrow_array::Array as _;
 use arrow_array::cast::AsArray as _;
 use arrow_array::types::{Int32Type, Int64Type};
-use arrow_array::Array as _;
 use forebay_model::{Batch, Block, Fault, TableSchema, Txn, quarantine, schema_changes};
 
 use super::follow::Said;
@@ -23,7 +23,6 @@ use crate::mysql::blocks::{Building, Opened, Resume};
 use crate::mysql::decode::Plan;
 use crate::mysql::wire::Conn;
 use crate::mysql::{Config, Limits};
-
 
 /// What a table looks like, by somebody who knows: its CREATE TABLE statement, or the server.
 #[derive(Clone, Debug, PartialEq)]
@@ -176,7 +175,9 @@ impl Recovery {
                     }
                     continue;
                 }
-                let Some(txn) = block.origin.txns.get(run.txn as usize) else { return Err(damaged(&self.key)) };
+                let Some(txn) = block.origin.txns.get(run.txn as usize) else {
+                    return Err(damaged(&self.key));
+                };
                 if last_txn.replace(run.txn).is_some_and(|last| last != run.txn) {
                     building.end_transaction();
                 }

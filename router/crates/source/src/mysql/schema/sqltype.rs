@@ -184,20 +184,37 @@ impl SqlType {
         self.name = sized(kind, u64::from(chars) * wide as u64);
     }
 
-    /// The type after CONVERT TO CHARACTER SET: as many characters must still fit.
-    pub(super) fn convert(&mut self, from: Option<&str>, to: &str) {
-        let most: u64 = match self.name.as_str() {
+    /// Whether it is TEXT of some size.
+    pub(super) fn is_large_text(&self) -> bool {
+        matches!(self.name.as_str(), "tinytext" | "text" | "mediumtext" | "longtext")
+    }
+
+    /// The most characters that a text in this character set holds; `None` if it is no text.
+    pub(super) fn most_chars(&self, charset: Option<&str>) -> Option<u64> {
+        let bytes: u64 = match self.name.as_str() {
+            "char" | "varchar" => return self.args.first().map(|&n| n.into()),
             "tinytext" => 0xff,
             "text" => 0xffff,
             "mediumtext" => 0xff_ffff,
-            "longtext" => 0xffff_ffff,
-            _ => return self.settle(Some(to)),
+            "longtext" | "json" => 0xffff_ffff,
+            _ => return None,
         };
-        let chars = most / widest(from.unwrap_or("utf8mb4")) as u64;
-        if self.name != "longtext" {
-            self.name = sized("text", chars * widest(to) as u64);
+        Some(bytes / widest(charset.unwrap_or("utf8mb4")) as u64)
+    }
+
+    /// TEXT of the size that holds so many characters of this character set.
+    pub(super) fn grow(&mut self, chars: u64, charset: &str) {
+        self.name = sized("text", chars.saturating_mul(widest(charset) as u64));
+        self.settle(Some(charset));
+    }
+
+    /// The type after CONVERT TO CHARACTER SET: as many characters must still fit.
+    pub(super) fn convert(&mut self, from: Option<&str>, to: &str) {
+        match self.most_chars(from) {
+            // four times as much would be no more
+            Some(chars) if self.is_large_text() && self.name != "longtext" => self.grow(chars, to),
+            _ => self.settle(Some(to)),
         }
-        self.settle(Some(to));
     }
 
     /// From a table map's column.

@@ -60,10 +60,7 @@ pub(crate) enum Statement {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Body {
     Like(Named),
-    Columns {
-        elements: Elements,
-        charset: Option<String>,
-    },
+    Columns { elements: Elements, charset: Option<String> },
 }
 
 /// A part of ALTER TABLE that the history needs.
@@ -226,7 +223,8 @@ fn alter(at: &mut Reader<'_, '_>, modes: Modes) -> Read {
     let _ = at.eat("online") || at.eat("offline");
     at.eat("ignore");
     if at.eat("database") || at.eat("schema") {
-        let option = at.is_any(&["default", "character", "charset", "collate", "read", "encryption", "upgrade"]);
+        let option =
+            at.is_any(&["default", "character", "charset", "collate", "read", "encryption", "upgrade"]);
         let name = if option || at.is_end() { None } else { Some(at.name()?) };
         let charset = table_charset(at)?;
         return Ok(charset.map(|c| Statement::Database { name, charset: Some(c), create: false }));
@@ -317,7 +315,8 @@ fn clause(at: &mut Reader<'_, '_>, modes: Modes) -> Result<Next, Unclear> {
             at.eat("column");
             if_exists(at);
             let old = at.name()?;
-            let column = if word == "change" { column(at, modes)? } else { definition(old.clone(), at, modes)? };
+            let column =
+                if word == "change" { column(at, modes)? } else { definition(old.clone(), at, modes)? };
             Some(Clause::Change(old, column))
         }
         "rename" if at.is_any(&["index", "key"]) => {
@@ -349,8 +348,9 @@ fn clause(at: &mut Reader<'_, '_>, modes: Modes) -> Result<Next, Unclear> {
             Some(Clause::Convert(charset))
         }
         "order" if at.eat("by") => return Ok(Next::Listed),
-        "partition" | "remove" | "reorganize" | "coalesce" | "exchange" | "truncate" | "analyze" | "check"
-        | "optimize" | "rebuild" | "repair" | "discard" | "import" | "secondary_load" | "secondary_unload" => {
+        "partition" | "remove" | "reorganize" | "coalesce" | "exchange" | "truncate" | "analyze"
+        | "check" | "optimize" | "rebuild" | "repair" | "discard" | "import" | "secondary_load"
+        | "secondary_unload" => {
             return Ok(Next::Last);
         }
         // defaults, visibility and indexes
@@ -365,13 +365,42 @@ fn clause(at: &mut Reader<'_, '_>, modes: Modes) -> Result<Next, Unclear> {
         }
         "with" | "without" if at.eat("validation") => None,
         // table options: name [=] value
-        "algorithm" | "lock" | "engine" | "type" | "auto_increment" | "avg_row_length" | "autoextend_size"
-        | "checksum" | "table_checksum" | "comment" | "compression" | "connection" | "delay_key_write"
-        | "encryption" | "engine_attribute" | "secondary_engine_attribute" | "secondary_engine" | "insert_method"
-        | "key_block_size" | "max_rows" | "min_rows" | "pack_keys" | "password" | "row_format"
-        | "stats_auto_recalc" | "stats_persistent" | "stats_sample_pages" | "tablespace" | "storage"
-        | "page_checksum" | "transactional" | "page_compressed" | "page_compression_level" | "encrypted"
-        | "encryption_key_id" | "start" => {
+        "algorithm"
+        | "lock"
+        | "engine"
+        | "type"
+        | "auto_increment"
+        | "avg_row_length"
+        | "autoextend_size"
+        | "checksum"
+        | "table_checksum"
+        | "comment"
+        | "compression"
+        | "connection"
+        | "delay_key_write"
+        | "encryption"
+        | "engine_attribute"
+        | "secondary_engine_attribute"
+        | "secondary_engine"
+        | "insert_method"
+        | "key_block_size"
+        | "max_rows"
+        | "min_rows"
+        | "pack_keys"
+        | "password"
+        | "row_format"
+        | "stats_auto_recalc"
+        | "stats_persistent"
+        | "stats_sample_pages"
+        | "tablespace"
+        | "storage"
+        | "page_checksum"
+        | "transactional"
+        | "page_compressed"
+        | "page_compression_level"
+        | "encrypted"
+        | "encryption_key_id"
+        | "start" => {
             at.eat_mark(b'=');
             at.bump();
             None

@@ -192,7 +192,11 @@ fn same_type(a: &SqlType, b: &SqlType) -> bool {
 
 /// Whether the server takes both for the same column.
 pub(super) fn same_name(a: &str, b: &str) -> bool {
-    if a.is_ascii() && b.is_ascii() { a.eq_ignore_ascii_case(b) } else { a.to_lowercase() == b.to_lowercase() }
+    if a.is_ascii() && b.is_ascii() {
+        a.eq_ignore_ascii_case(b)
+    } else {
+        a.to_lowercase() == b.to_lowercase()
+    }
 }
 
 /// A column as it is once the table's character set is known.
