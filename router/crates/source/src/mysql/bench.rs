@@ -20,6 +20,12 @@ pub(crate) fn everything() -> Config {
     }
 }
 
+/// Says a statement to a history that knows a table `t`: for the fuzzer. Must never panic, nor take more time than in
+/// proportion to the text. Answers how much there was to tell.
+pub fn statement(text: &str, sql_mode: u64) -> usize {
+    schema::fuzz(text, sql_mode).unwrap_or(0)
+}
+
 /// Decodes whole events (with header, without checksum), as [`Stream`](super::Stream) does.
 #[derive(Debug)]
 pub struct Decoder(Transactions);
@@ -51,11 +57,6 @@ impl Decoder {
             full(self.0.building.finish().0);
         }
         Ok(())
-    }
-
-    /// A statement to a history that knows a table, for the fuzzer.
-    pub fn statement(text: &str, sql_mode: u64) -> usize {
-        schema::fuzz(text, sql_mode).unwrap_or(0)
     }
 
     /// What is left.

@@ -19,6 +19,8 @@ use crate::codes;
 
 /// Table maps that are kept; they are made anew where they are missed.
 const TABLES: usize = 4096;
+/// More tables than a statement can have.
+const STATEMENT: usize = 128;
 /// A table map's number that stands for none (the last event of a statement with no rows).
 const NO_TABLE: u64 = 0xff_ffff;
 
@@ -118,7 +120,9 @@ impl Transactions {
     pub(crate) fn take(&mut self, event: &Event<'_>) -> Result<Taken, Fault> {
         let taken = match event.header.kind {
             kinds::TABLE_MAP => self.table_map(event),
-            kind if kinds::is_rows(kind) && self.keeps(event)? => self.keep(event).map(|()| Taken::Whole),
+            kind if self.kept > 0 && kinds::is_rows(kind) && self.keeps(event)? => {
+                self.keep(event).map(|()| Taken::Whole)
+            }
             kinds::WRITE_ROWS | kinds::UPDATE_ROWS | kinds::DELETE_ROWS => self.rows(event),
             _ => self.other(event).map(|()| Taken::Whole),
         }?;
@@ -142,37 +146,39 @@ impl Transactions {
             return Ok(Taken::Whole);
         }
         let (database, table) = table_of(event.body).map_err(garbled)?;
-        let (plan, kept) = if self.config.captures(database, table) {
+        let raw = event.body.to_vec();
+        let seen = if self.config.captures(database, table) {
             match self.sight(event)? {
-                Some(seen) => seen,
+                Some(plan) => Table { raw, kept: plan.is_none(), plan, filling: (u64::MAX, 0) },
                 None => return Ok(Taken::Ask),
             }
         } else {
-            (None, false)
+            Table { raw, plan: None, kept: false, filling: (u64::MAX, 0) }
         };
         if self.tables.len() >= TABLES {
-            self.forget_tables();
+            self.make_room();
         }
-        self.kept += usize::from(kept);
-        self.tables.push(Table { raw: event.body.to_vec(), plan, kept, filling: (u64::MAX, 0) });
+        self.kept += usize::from(seen.kept);
+        self.tables.push(seen);
         self.last = (id, self.tables.len() - 1);
         self.by_id.insert(id, self.last.1);
         Ok(Taken::Whole)
     }
 
-    /// What a captured table's map means: a plan, or that the table is in quarantine; `None` = the server must be asked.
+    /// What a captured table's map means: `Some(plan)`, `Some(None)` = the table is in quarantine; `None` = the server must
+    /// be asked.
     #[cold]
-    fn sight(&mut self, event: &Event<'_>) -> Result<Option<(Option<Arc<Plan>>, bool)>, Fault> {
+    fn sight(&mut self, event: &Event<'_>) -> Result<Option<Option<Arc<Plan>>>, Fault> {
         let map = TableMap::parse(event.body).map_err(|Garbled| self.garbled(event))?;
         let place = Place { file: self.position.file.clone(), pos: self.start(&event.header) };
         match self.history.table_map(map, place, event.header.seconds) {
             Sight::Ask => Ok(None),
             Sight::Quarantined => {
-                self.forget_changed_tables();
-                Ok(Some((None, true)))
+                self.forget_changed_table(event)?;
+                Ok(Some(None))
             }
             Sight::Known(map, change) => {
-                self.forget_changed_tables();
+                self.forget_changed_table(event)?;
                 if let Some(change) = change {
                     let key = (map.database.clone(), map.table.clone());
                     let image = change_image(&key, None, &change, self.time(event));
@@ -182,7 +188,7 @@ impl Transactions {
                 let plan = Plan::new(&map)?;
                 let mut plans = self.tables.iter().rev().filter_map(|t| t.plan.as_ref());
                 let same = plans.find(|p| ***p == plan).cloned();
-                Ok(Some((Some(same.unwrap_or_else(|| Arc::new(plan))), false)))
+                Ok(Some(Some(same.unwrap_or_else(|| Arc::new(plan)))))
             }
         }
     }
@@ -195,6 +201,28 @@ impl Transactions {
         }
     }
 
+    /// As [`forget_changed_tables`](Self::forget_changed_tables), in the middle of a statement: the other tables' rows are
+    /// still to come.
+    fn forget_changed_table(&mut self, event: &Event<'_>) -> Result<(), Fault> {
+        if self.history.take_changed() {
+            let this = table_of(event.body).map_err(|Garbled| self.garbled(event))?;
+            // bytes that no table map has
+            let same = self.tables.iter_mut().filter(|t| table_of(&t.raw) == Ok(this));
+            same.for_each(|t| t.raw.clear());
+        }
+        Ok(())
+    }
+
+    /// Forgets all but the newest table maps: those of a statement stand together before its rows.
+    fn make_room(&mut self) {
+        let gone = self.tables.len().saturating_sub(STATEMENT);
+        self.tables.drain(..gone);
+        self.by_id.retain(|_, at| *at >= gone);
+        self.by_id.values_mut().for_each(|at| *at -= gone);
+        self.last = (u64::MAX, usize::MAX);
+        self.kept = self.tables.iter().filter(|t| t.kept).count();
+    }
+
     fn forget_tables(&mut self) {
         self.tables.clear();
         self.by_id.clear();
@@ -203,11 +231,7 @@ impl Transactions {
     }
 
     /// Whether a rows event's table is in quarantine.
-    #[inline]
     fn keeps(&self, event: &Event<'_>) -> Result<bool, Fault> {
-        if self.kept == 0 {
-            return Ok(false);
-        }
         let id = RowsHead::table_id(event.body).map_err(|Garbled| self.garbled(event))?;
         Ok(self.by_id.get(&id).and_then(|&at| self.tables.get(at)).is_some_and(|t| t.kept))
     }

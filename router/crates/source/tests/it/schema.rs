@@ -53,14 +53,14 @@ impl Log {
 
     /// Reads until the stream has everything that the server has now.
     async fn read(&mut self, stream: &mut Stream, server: &Server) {
-        let (_, _, executed) = server.binlog_end().await.unwrap();
-        let executed = executed.parse().unwrap();
+        let (_, _, executed) = server.binlog_end().await.expect("the server answers");
+        let executed = executed.parse().expect("the server answers");
         let is_behind = |log: &Log| match &log.position {
             Some(p) => !forebay_model::GtidSet::is_subset(&executed, &p.gtids),
             None => true,
         };
         while is_behind(self) {
-            self.add(next(stream).await.unwrap());
+            self.add(next(stream).await.expect("the server answers"));
         }
     }
 
@@ -86,9 +86,11 @@ fn named(block: &Block) -> Vec<String> {
         };
         for event in batch.events_of(r as usize..r as usize + 1) {
             out.push(match (batch.table.database.as_str(), batch.table.table.as_str(), event.op) {
-                (VIRTUAL_DATABASE, "schema_changes", _) => change(batch, event.after.unwrap() as usize),
+                (VIRTUAL_DATABASE, "schema_changes", _) => {
+                    change(batch, event.after.expect("an image") as usize)
+                }
                 (VIRTUAL_DATABASE, ..) => {
-                    format!("kept {}", text::cells(batch, event.after.unwrap() as usize)[1])
+                    format!("kept {}", text::cells(batch, event.after.expect("an image") as usize)[1])
                 }
                 (_, table, Op::Create | Op::Read) => format!("{table} +{}", row(event.after)),
                 (_, table, Op::Delete) => format!("{table} -{}", row(event.before)),
@@ -136,22 +138,23 @@ const CHANGES: &[&str] = &[
 
 /// Inserts a row with this id, and says how it must come: by the server's own names and values.
 async fn write(conn: &mut Conn, id: u32) -> String {
-    conn.query_drop(format!("INSERT INTO t (id) VALUES ({id})")).await.unwrap();
+    conn.query_drop(format!("INSERT INTO t (id) VALUES ({id})")).await.expect("the server answers");
     let names: Vec<String> = conn
         .query(
             "SELECT COLUMN_NAME FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = DATABASE() AND TABLE_NAME = 't' \
              ORDER BY ORDINAL_POSITION",
         )
         .await
-        .unwrap();
+        .expect("the server answers");
     let list: Vec<String> =
         names.iter().map(|n| format!("CAST(`{n}` AS CHAR CHARACTER SET utf8mb4)")).collect();
     let row: forebay_kit::mysql_async::Row = conn
         .query_first(format!("SELECT {} FROM t WHERE id = {id}", list.join(", ")))
         .await
-        .unwrap()
+        .expect("the server answers")
         .expect("the row");
-    let values = (0..names.len()).map(|i| row.get::<Option<String>, _>(i).unwrap().unwrap_or("NULL".into()));
+    let values = (0..names.len())
+        .map(|i| row.get::<Option<String>, _>(i).expect("the server answers").unwrap_or("NULL".into()));
     let cells: Vec<String> = names.iter().zip(values).map(|(n, v)| format!("{n}={v}")).collect();
     format!("t +{}", cells.join(","))
 }
@@ -164,9 +167,9 @@ async fn run(conn: &mut Conn, statements: &str) {
 
 /// Makes every kind of change; `away` from the stream, `behind` it (all at once), or with it connected all the time.
 async fn every_change(server: &Server, how: &str) {
-    let database = server.database(how).await.unwrap();
+    let database = server.database(how).await.expect("the server answers");
     let config = config(server, &[format!("{}.t", database.name())]);
-    let mut conn = database.connect().await.unwrap();
+    let mut conn = database.connect().await.expect("the server answers");
     let mut log = Log::default();
     let mut stream = connect(&config, Start::Now).await;
     log.read(&mut stream, server).await;
@@ -224,16 +227,16 @@ async fn every_change_without_names_in_the_binlog() {
 }
 
 async fn two_tables(server: &Server, name: &str) -> (Database, Config, Log, Stream) {
-    let database = server.database(name).await.unwrap();
+    let database = server.database(name).await.expect("the server answers");
     let config = config(server, &[format!("{}.*", database.name())]);
     database
         .exec("CREATE TABLE t (id INT PRIMARY KEY, v VARCHAR(9)); CREATE TABLE u (id INT PRIMARY KEY); INSERT INTO t VALUES (1, 'a'); INSERT INTO u VALUES (1)")
         .await
-        .unwrap();
+        .expect("the server answers");
     let mut log = Log::default();
     let mut stream = connect(&config, Start::Now).await;
     log.read(&mut stream, server).await;
-    database.exec("INSERT INTO t VALUES (2, 'b')").await.unwrap();
+    database.exec("INSERT INTO t VALUES (2, 'b')").await.expect("the server answers");
     log.read(&mut stream, server).await;
     assert_eq!(log.rows(), ["t +id=2,v=b"]);
     (database, config, log, stream)
@@ -489,26 +492,26 @@ async fn described(conn: &mut Conn) -> Vec<Described> {
              WHERE TABLE_SCHEMA = DATABASE() AND TABLE_NAME = 't' ORDER BY ORDINAL_POSITION",
         )
         .await
-        .unwrap();
+        .expect("the server answers");
     rows.into_iter().map(|(name, ty, null)| (name, ty, null == "YES")).collect()
 }
 
-/// The same as a note has it.
-fn noted(note: &[u8]) -> Vec<Described> {
-    let note: serde_json::Value = serde_json::from_slice(note).unwrap();
-    let columns = note["version"]["columns"].as_array().unwrap_or_else(|| panic!("{note}"));
-    let text = |v: &serde_json::Value| v.as_str().unwrap().to_owned();
+/// The same as a note has it; `None` = the table is to be asked for.
+fn noted(note: &[u8]) -> Option<Vec<Described>> {
+    let note: serde_json::Value = serde_json::from_slice(note).expect("a note");
+    let columns = note["version"]["columns"].as_array()?;
+    let text = |v: &serde_json::Value| v.as_str().expect("a note").to_owned();
     let column = |c: &serde_json::Value| {
-        (text(&c["name"]), text(&c["type"]["name"]), c["nullable"].as_bool().unwrap())
+        (text(&c["name"]), text(&c["type"]["name"]), c["nullable"].as_bool().expect("a note"))
     };
-    columns.iter().map(column).collect()
+    Some(columns.iter().map(column).collect())
 }
 
 #[tokio::test]
 async fn whatever_is_altered_in_whatever_order() {
     let server = minimal().await;
     let seed = std::env::var("FOREBAY_SEED").ok().and_then(|s| s.parse().ok()).unwrap_or(1);
-    let (mut done, mut refused) = (0, 0);
+    let (mut done, mut refused, mut unclear) = (0, 0, 0);
     for seed in seed..seed + 4 {
         let mut dice = Dice(seed);
         let database = server.database("random").await.unwrap();
@@ -544,7 +547,10 @@ async fn whatever_is_altered_in_whatever_order() {
             if dice.roll(3) > 0 {
                 log.read(&mut stream, &server).await;
                 let note = &log.notes[&format!("schema/{}.t", database.name())];
-                assert_eq!(noted(note), described(&mut conn).await, "seed {seed}: {made:#?}");
+                match noted(note) {
+                    Some(noted) => assert_eq!(noted, described(&mut conn).await, "seed {seed}: {made:#?}"),
+                    None => unclear += 1,
+                }
             }
             let names: Vec<String> = described(&mut conn).await.into_iter().map(|c| c.0).collect();
             if conn.query_drop(format!("REPLACE INTO t (id) VALUES ({step})")).await.is_ok() {
@@ -562,5 +568,5 @@ async fn whatever_is_altered_in_whatever_order() {
             assert_eq!(stream.quarantined(), [], "seed {seed}: {made:#?}");
         }
     }
-    assert!(done > refused && done > 60, "{done} {refused}");
+    assert!(done > refused && done > 60 && unclear < done / 20, "{done} {refused} {unclear}");
 }

@@ -104,9 +104,7 @@ pub(super) fn definition(name: String, at: &mut Reader<'_, '_>, modes: Modes) ->
     }
     defined.ty.unsigned |= zerofill;
     defined.charset = defined.charset.take().or(collation);
-    if defined.primary {
-        defined.nullable = false;
-    } else if timestamp && !told && !modes.explicit_timestamps {
+    if defined.primary || timestamp && !told && !modes.explicit_timestamps {
         defined.nullable = false;
     }
     if !defined.ty.has_charset() {

@@ -48,9 +48,8 @@ impl PartialOrd for Place {
 impl Ord for Place {
     /// File names end with a number that grows, also in length.
     fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-        let order = |p: &Place| (p.file.len(), p.pos);
         let files = self.file.len().cmp(&other.file.len()).then_with(|| self.file.cmp(&other.file));
-        files.then_with(|| order(self).cmp(&order(other)))
+        files.then(self.pos.cmp(&other.pos))
     }
 }
 
@@ -80,7 +79,7 @@ pub(crate) struct Answer {
 #[derive(Debug)]
 pub(crate) enum Sight {
     /// How its rows are read, and what of the table has changed without a statement.
-    Known(TableMap, Option<Change>),
+    Known(Box<TableMap>, Option<Box<Change>>),
     /// Its rows are kept undecoded.
     Quarantined,
     /// The server must be asked first; the table map is to be offered again.
@@ -184,7 +183,7 @@ impl History {
         }
         if map.full || map.columns.is_empty() {
             let seen = Version::of_map(&map);
-            return Sight::Known(map, self.saw(key, seen));
+            return Sight::Known(Box::new(map), self.saw(key, seen));
         }
         let answer = self.answer.take_if(|a| a.question.key == key && a.question.place == place);
         let known = self.tables.get(&key).cloned().flatten();
@@ -194,7 +193,7 @@ impl History {
                     if known.learn(&map) {
                         self.set(key, Some(known.clone()));
                     }
-                    Sight::Known(known.complete(&map), None)
+                    Sight::Known(Box::new(known.complete(&map)), None)
                 }
                 Err(Misfit(why)) => {
                     let why =
@@ -227,7 +226,7 @@ impl History {
                     (Err(why), None) => return self.quarantine(key, why, &place, seconds),
                 };
                 version.learn(&map);
-                let whole = version.complete(&map);
+                let whole = Box::new(version.complete(&map));
                 self.set(key, Some(version));
                 Sight::Known(whole, None)
             }
@@ -235,13 +234,13 @@ impl History {
     }
 
     /// A table map that names its columns: what of the table it shows to have changed.
-    fn saw(&mut self, key: Key, seen: Version) -> Option<Change> {
+    fn saw(&mut self, key: Key, seen: Version) -> Option<Box<Change>> {
         let known = self.tables.get(&key).and_then(Option::as_ref);
         let same = known.is_some_and(|k| k.says_as(&seen));
         if same && known.is_some_and(|k| k.proved) {
             return None;
         }
-        let change = known.filter(|_| !same).map(|k| Change::of("alter").between(k, &seen, &[]));
+        let change = known.filter(|_| !same).map(|k| Box::new(Change::of("alter").between(k, &seen, &[])));
         let charset = known.and_then(|k| k.charset.clone());
         self.set(key, Some(Version { charset, ..seen }));
         change

@@ -197,8 +197,11 @@ impl Ahead {
     }
 }
 
+/// What a question comes to: the answer, and what was read ahead for it.
+type Found = Result<(Answer, Ahead), Fault>;
+
 /// A question under way.
-pub(crate) struct Lookup(Pin<Box<dyn Future<Output = Result<(Answer, Ahead), Fault>> + Send>>);
+pub(crate) struct Lookup(Pin<Box<dyn Future<Output = Found> + Send>>);
 
 impl std::fmt::Debug for Lookup {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -215,17 +218,12 @@ impl Lookup {
     }
 
     /// The answer, and what was read ahead for it. May be dropped while it waits, and called again.
-    pub(crate) async fn answer(&mut self) -> Result<(Answer, Ahead), Fault> {
+    pub(crate) async fn answer(&mut self) -> Found {
         self.0.as_mut().await
     }
 }
 
-async fn look(
-    config: Config,
-    question: Question,
-    gtids: GtidSet,
-    mut ahead: Ahead,
-) -> Result<(Answer, Ahead), Fault> {
+async fn look(config: Config, question: Question, gtids: GtidSet, mut ahead: Ahead) -> Found {
     let mut conn = Conn::open(&config).await?;
     let mut catalog = catalog(&mut conn, &config, Some(&question.key)).await?;
     let Some(version) = catalog.tables.remove(&question.key) else {

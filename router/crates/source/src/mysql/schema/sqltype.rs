@@ -43,7 +43,7 @@ impl fmt::Display for SqlType {
             let quoted: Vec<String> =
                 self.members.iter().map(|m| format!("'{}'", m.replace('\'', "''"))).collect();
             write!(f, "({})", quoted.join(","))?;
-        } else if !self.args.is_empty() && !(self.is_temporal() && self.args == [0]) {
+        } else if !(self.args.is_empty() || self.is_temporal() && self.args == [0]) {
             let args: Vec<String> = self.args.iter().map(u32::to_string).collect();
             write!(f, "({})", args.join(","))?;
         }

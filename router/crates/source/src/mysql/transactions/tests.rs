@@ -205,6 +205,28 @@ fn what_cannot_be_read_is_refused_where_it_matters() {
     assert!(feed.transactions.building.is_whole());
 }
 
+#[test]
+fn the_tables_of_a_statement_stand_before_its_rows() {
+    let mut feed = Feed::new();
+    let mut other = map(2, "d");
+    other[12] = b'u';
+    let rows = [rows(1, &[1]), rows(2, &[2])];
+    feed.all(&[(GTID, &gtid(1)), (QUERY, &query("BEGIN")), (MAP, &map(1, "d")), (MAP, &other)]);
+    feed.all(&[(ROWS, &rows[0]), (ROWS, &rows[1]), (XID, &[0; 8])]);
+    let (block, _) = feed.transactions.building.finish();
+    let tables: Vec<&str> = block.batches.iter().map(|b| b.table.table.as_str()).collect();
+    assert_eq!((tables, block.events), (vec!["t", "u"], 2));
+    // also where most of what was seen is forgotten between the two
+    for i in 0..=TABLES {
+        let mut map = map(1, "other");
+        map[1..4].copy_from_slice(&(i as u32 + 9).to_le_bytes()[..3]);
+        feed.all(&[(MAP, &map)]);
+    }
+    feed.all(&[(GTID, &gtid(2)), (QUERY, &query("BEGIN"))]);
+    feed.all(&[(MAP, &map(1, "d")), (MAP, &other), (ROWS, &rows[0]), (ROWS, &rows[1]), (XID, &[0; 8])]);
+    assert_eq!(feed.transactions.building.finish().0.events, 2);
+}
+
 proptest! {
     #[test]
     fn any_events_in_any_order(events in prop::collection::vec((0u8..45, prop_oneof![
