@@ -262,3 +262,15 @@ fn a_plain_secret_is_refused_without_being_repeated() {
     assert_eq!(serde_json::to_string(&found).unwrap(), r#"{"env":"KEY"}"#);
     assert!(!format!("{:?}", crate::Secret::new("hunter2")).contains("hunter2"));
 }
+
+#[test]
+fn a_virtual_table_is_meant_by_who_names_its_database() {
+    use crate::{VIRTUAL_DATABASE, quarantine, schema_changes};
+    let means =
+        |pattern: &str| TablePattern::new(pattern).unwrap().matches(VIRTUAL_DATABASE, "schema_changes");
+    assert!(means("forebay.schema_changes") && means("forebay.*"));
+    assert!(!means("*.*") && !means("*.schema_changes") && !means("fore?ay.*"));
+    for table in [schema_changes(), quarantine()] {
+        assert_eq!(table.database, VIRTUAL_DATABASE);
+    }
+}

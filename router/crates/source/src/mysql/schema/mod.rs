@@ -8,6 +8,7 @@
 mod alter;
 mod change;
 mod charsets;
+mod clauses;
 mod columns;
 mod follow;
 mod history;
