@@ -15,6 +15,7 @@ mod secret;
 mod tables;
 #[cfg(test)]
 mod tests;
+mod virtual_tables;
 
 pub use batch::{Batch, ChangeEvent, Events, Kind, Op, Run};
 pub use block::{Block, Origin, Txn};
@@ -25,6 +26,7 @@ pub use position::{Note, Position};
 pub use schema::{Column, ColumnType, TableSchema};
 pub use secret::{PLAIN_SECRET, Secret, SecretRef};
 pub use tables::TablePattern;
+pub use virtual_tables::{VIRTUAL_DATABASE, quarantine, schema_changes};
 
 /// The number of a change event in a source's changelog: dense, from 0. An update (two row images) has one.
 pub type Offset = u64;

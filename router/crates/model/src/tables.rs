@@ -3,6 +3,8 @@
 use serde::{Deserialize, Serialize};
 use wildmatch::WildMatchPattern;
 
+use crate::VIRTUAL_DATABASE;
+
 /// `database.table` with `*` (any characters) and `?` (one); names are compared exactly.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
@@ -22,9 +24,12 @@ impl TablePattern {
         }
     }
 
-    /// Whether it means this table.
+    /// Whether it means this table. A virtual table is meant only by who names its database.
     pub fn matches(&self, database: &str, table: &str) -> bool {
         let (want_database, want_table) = self.0.split_once('.').unwrap_or((&self.0, "*"));
+        if database == VIRTUAL_DATABASE && want_database != VIRTUAL_DATABASE {
+            return false;
+        }
         let glob = |pattern: &str, name: &str| WildMatchPattern::<'*', '?'>::new(pattern).matches(name);
         glob(want_database, database) && glob(want_table, table)
     }

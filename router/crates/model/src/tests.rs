@@ -284,3 +284,15 @@ fn mariadb_gtids_are_the_newest_of_each_domain() {
         assert!(bad.parse::<GtidSet>().is_err(), "{bad}");
     }
 }
+
+#[test]
+fn a_virtual_table_is_meant_by_who_names_its_database() {
+    use crate::{VIRTUAL_DATABASE, quarantine, schema_changes};
+    let means =
+        |pattern: &str| TablePattern::new(pattern).unwrap().matches(VIRTUAL_DATABASE, "schema_changes");
+    assert!(means("forebay.schema_changes") && means("forebay.*"));
+    assert!(!means("*.*") && !means("*.schema_changes") && !means("fore?ay.*"));
+    for table in [schema_changes(), quarantine()] {
+        assert_eq!(table.database, VIRTUAL_DATABASE);
+    }
+}

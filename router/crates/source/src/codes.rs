@@ -57,6 +57,8 @@ codes! {
     TOO_LARGE = "mysql.too_large", Fatal, "An event of the binlog is larger than MySQL itself allows.";
     STATEMENT_EVENT = "mysql.statement_event", Fatal, "A captured table may have been changed by a statement that the binlog holds as text.";
     INVALID_TEXT = "mysql.invalid_text", Fatal, "A text value of a captured table has bytes that mean nothing in its character set.";
+    QUARANTINED = "mysql.quarantined", Poison, "A warning: what a table looks like is not known, and its events are kept undecoded.";
+    DEFINITION = "mysql.definition", Fatal, "What was said of a table in quarantine does not fit the events that were kept.";
 }
 
 #[cfg(test)]

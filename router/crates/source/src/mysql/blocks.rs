@@ -127,7 +127,7 @@ impl Building {
 
     /// The index of the filling for a plan.
     pub(crate) fn filling(&mut self, plan: &Arc<Plan>) -> usize {
-        if let Some(at) = self.fillings.iter().position(|f| Arc::ptr_eq(&f.plan, plan)) {
+        if let Some(at) = self.fillings.iter().position(|f| Arc::ptr_eq(&f.plan, plan) || f.plan == *plan) {
             return at;
         }
         let size = self.sizes.get(&size_key(&plan.table)).cloned().unwrap_or_default();

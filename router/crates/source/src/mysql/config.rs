@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use forebay_model::{Position, Secret, TablePattern};
+use forebay_model::{Position, Secret, TablePattern, VIRTUAL_DATABASE};
 
 /// How the connection is protected.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -46,8 +46,9 @@ pub struct Config {
     pub tables: Vec<TablePattern>,
 }
 
-/// Schemas of the server itself.
-const SYSTEM: [&str; 4] = ["information_schema", "mysql", "performance_schema", "sys"];
+/// Schemas of the server itself, and the one of our own virtual tables.
+pub(super) const SYSTEM: [&str; 5] =
+    ["information_schema", "mysql", "performance_schema", "sys", VIRTUAL_DATABASE];
 
 impl Config {
     /// Whether the table is captured.

@@ -3,26 +3,21 @@
 
 use std::sync::Arc;
 
-use forebay_model::{Kind, Position, TablePattern};
+use forebay_model::{Kind, Position};
 
+use super::Limits;
+use super::bench::everything;
 use super::binlog::{Event, Header, Query, RowsHead, TableMap, kinds};
 use super::decode::{Filling, Plan, Present, Size};
+use super::schema::History;
 use super::transactions::{Taken, Transactions};
-use super::{Config, Limits, Tls};
 
 /// A binlog event, header first, as one of a stream: behind the start of a transaction and a table map, if they fit.
 pub fn events(bytes: &[u8]) {
-    let config = Config {
-        host: String::new(),
-        port: 0,
-        user: String::new(),
-        password: None,
-        tls: Tls::Disabled,
-        server_id: None,
-        tables: TablePattern::new("*.*").into_iter().collect(),
-    };
+    let config = everything();
     let limits = Limits { block_rows: 64, ..Limits::default() };
-    let mut transactions = Transactions::new(config, limits, Position::default());
+    let history = History::new(&config, &[], true).expect("its own tables are of known types");
+    let mut transactions = Transactions::new(config, limits, Position::default(), history);
     let mut rest = bytes;
     // a type, flags, two bytes of length, and a body
     while let [kind, flags, low, high, body @ ..] = rest {
@@ -39,9 +34,9 @@ pub fn events(bytes: &[u8]) {
         loop {
             match transactions.take(&Event { header, body }) {
                 Ok(Taken::Part) => drop(transactions.building.finish()),
-                Ok(Taken::Ask(_)) => transactions.told(Vec::new()),
+                Ok(Taken::AskSpecials(_)) => transactions.told(Vec::new()),
                 Ok(Taken::Whole) => break,
-                Ok(Taken::Again(_)) | Err(_) => return,
+                Ok(Taken::Again(_) | Taken::AskVersion) | Err(_) => return,
             }
         }
     }

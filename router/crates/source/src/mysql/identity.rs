@@ -199,7 +199,7 @@ fn set(text: Option<&str>) -> Result<GtidSet, Fault> {
 }
 
 /// Where the binlog ends. The statement got its name in 8.2 and lost the old one in 8.4.
-async fn binlog_status(conn: &mut Conn) -> Result<Rows, WireError> {
+pub(crate) async fn binlog_status(conn: &mut Conn) -> Result<Rows, WireError> {
     match conn.query("SHOW BINARY LOG STATUS").await {
         Err(WireError::Server { code: 1064, .. }) => conn.query("SHOW MASTER STATUS").await,
         other => other,

@@ -15,6 +15,7 @@ mod faults;
 mod grants;
 mod identity;
 mod preflight;
+mod schema;
 mod stream;
 mod transactions;
 mod wire;
@@ -22,6 +23,7 @@ mod wire;
 pub use catalog::catalog;
 pub use config::{Config, Limits, Start, Tls};
 pub use preflight::{Check, demands_met, preflight};
+pub use schema::{Definition, Quarantined, Recovery, decode_quarantined};
 pub use stream::{Captured, Stats, Stream};
 
 #[doc(hidden)]

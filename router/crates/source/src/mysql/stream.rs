@@ -12,6 +12,7 @@ use tokio::time::Instant;
 
 use super::blocks::Finished;
 use super::dump::Dump;
+use super::schema::{self, Ahead, Definition, History, Lookup, Quarantined};
 use super::transactions::{Taken, TakenAgain, Transactions};
 use super::wire::Conn;
 use super::{Config, Limits, Start, identity};
@@ -63,8 +64,10 @@ enum Read {
     Full,
     /// A transaction must be sent again before the next one can be taken.
     Again(Box<Gtid>),
-    /// A table must be asked about before its rows can be taken.
-    Ask(Box<(String, String)>),
+    /// The history must ask what a table looked like before its rows can be taken.
+    AskVersion,
+    /// MariaDB must be asked for types of a table that no table map shows.
+    AskSpecials(Box<(String, String)>),
 }
 
 /// A server's changes, from a position on.
@@ -92,6 +95,10 @@ pub struct Stream {
     given_position: Position,
     /// What ends the stream, once all that is ready was given.
     failed: Option<Fault>,
+    /// The history's question to the server, under way.
+    lookup: Option<Lookup>,
+    /// What was read ahead for earlier questions.
+    ahead: Ahead,
 }
 
 impl Stream {
@@ -100,9 +107,26 @@ impl Stream {
     /// # Errors
     /// If the server cannot be reached, refuses the account, or does not have what `start` needs any more.
     pub async fn connect(config: &Config, start: Start, limits: Limits) -> Result<Stream, Fault> {
+        Stream::resume(config, start, limits, &[]).await
+    }
+
+    /// As [`connect`](Self::connect), with what was noted with the position of `start`.
+    ///
+    /// # Errors
+    /// As [`connect`](Self::connect).
+    pub async fn resume(
+        config: &Config,
+        start: Start,
+        limits: Limits,
+        notes: &[Note],
+    ) -> Result<Stream, Fault> {
         let mut conn = Conn::open(config).await?;
         let server_id = identity::server_id(&mut conn, config).await?;
+        // another start is not where the notes are of
+        let mut history = History::new(config, notes, matches!(start, Start::At(_)))?;
+        let now = matches!(start, Start::Now);
         let position = identity::resolve(&mut conn, config, start).await?;
+        history.learn(schema::catalog(&mut conn, config, None).await?);
         let dump = Dump::start(conn, config, server_id, &position.gtids).await?;
         tracing::info!(
             server = config.address(),
@@ -112,13 +136,19 @@ impl Stream {
             gtids = %position.gtids,
             "reading the binlog"
         );
+        let given_position = position.clone();
+        let mut transactions = Transactions::new(config.clone(), limits, position, history);
+        // the file of a position that was stored may be another server's
+        if now {
+            transactions.stand();
+        }
         Ok(Stream {
             config: config.clone(),
             dump,
             again: None,
-            given_position: position.clone(),
+            given_position,
             failed: None,
-            transactions: Transactions::new(config.clone(), limits, position),
+            transactions,
             limits,
             ready: VecDeque::with_capacity(2),
             opened: None,
@@ -128,7 +158,34 @@ impl Stream {
             given_moves: None,
             given: Instant::now(),
             pieces: false,
+            lookup: None,
+            ahead: Ahead::default(),
         })
+    }
+
+    /// Tables whose events are kept undecoded, as rows of `forebay.quarantine`.
+    pub fn quarantined(&self) -> Vec<Quarantined> {
+        self.transactions.history.quarantined().cloned().collect()
+    }
+
+    /// Ends a table's quarantine: its events are decoded from here on, by this definition. Gives the position and the notes
+    /// to store in one commit with the events that were kept and have been decoded ([`Recovery`](super::Recovery)).
+    ///
+    /// `None`: not now. Events that were not given yet come first: call [`next`](Self::next), store what it gives, recover what
+    /// that added, and try again. Also `None` if the table is in no quarantine (see [`quarantined`](Self::quarantined)).
+    pub fn lift(&mut self, definition: &Definition) -> Option<Captured> {
+        let quiet = self.ready.is_empty()
+            && self.failed.is_none()
+            && self.again.is_none()
+            && !self.pieces
+            && self.transactions.building.is_empty()
+            && self.transactions.is_between();
+        let (database, table) = (definition.database(), definition.table());
+        if !quiet || !self.transactions.lift(database, table, definition.version.clone()) {
+            return None;
+        }
+        self.close();
+        self.ready.pop_back()
     }
 
     /// The next block or position. May be dropped while it waits; nothing is lost.
@@ -152,7 +209,17 @@ impl Stream {
                     self.again = Some(self.read_again(&gtid).await?);
                     continue;
                 }
-                Ok(Read::Ask(table)) => {
+                Ok(Read::AskVersion) => {
+                    // what stands before the question does not wait for the answer
+                    let building = &self.transactions.building;
+                    if building.is_whole() && !building.is_empty() {
+                        self.close();
+                    } else {
+                        self.ask().await?;
+                    }
+                    continue;
+                }
+                Ok(Read::AskSpecials(table)) => {
                     let specials = identity::specials(&self.config, &table.0, &table.1).await?;
                     self.transactions.told(specials);
                     continue;
@@ -225,6 +292,7 @@ impl Stream {
                 TakenAgain::Whole => dump.done(),
                 TakenAgain::Part => return Ok(Read::Full),
                 TakenAgain::Last => self.again = None,
+                TakenAgain::AskVersion => return Ok(Read::AskVersion),
             }
             if self.transactions.building.is_full() {
                 return Ok(Read::Full);
@@ -235,7 +303,8 @@ impl Stream {
                 Taken::Whole => {}
                 Taken::Part => return Ok(Read::Full),
                 Taken::Again(gtid) => return Ok(Read::Again(gtid)),
-                Taken::Ask(table) => return Ok(Read::Ask(table)),
+                Taken::AskVersion => return Ok(Read::AskVersion),
+                Taken::AskSpecials(table) => return Ok(Read::AskSpecials(table)),
             }
             self.dump.done();
             let building = &self.transactions.building;
@@ -245,6 +314,25 @@ impl Stream {
             }
         }
         Ok(Read::All)
+    }
+
+    /// Asks the server what the history must know before the event at hand can be read.
+    async fn ask(&mut self) -> Result<(), Fault> {
+        let Some(question) = self.transactions.history.question() else { return Ok(()) };
+        let lookup = match &mut self.lookup {
+            Some(lookup) => lookup,
+            None => {
+                let ahead = std::mem::take(&mut self.ahead);
+                let gtids = &self.transactions.position().gtids;
+                self.lookup.insert(Lookup::start(&self.config, question.clone(), gtids, ahead))
+            }
+        };
+        let answered = lookup.answer().await;
+        self.lookup = None;
+        let (answer, ahead) = answered?;
+        self.ahead = ahead;
+        self.transactions.history.answer(answer);
+        Ok(())
     }
 
     /// After new bytes came: is the block at hand old enough, is the source behind?
@@ -321,16 +409,19 @@ impl Stream {
             let last = block.batches.iter().flat_map(|b| &b.runs).map(|r| r.txn).max()?;
             block.origin.txns[..=last as usize].iter().map(|t| block.origin.gtid(t)).collect()
         };
-        if let Some(gtids) = gtids(&block) {
+        // notes are as of a position; what was noted is as of one behind the fault, and must not go with this one
+        let noted = self.transactions.history.has_notes();
+        if let Some(gtids) = gtids(&block).filter(|_| !noted) {
             gtids.iter().for_each(|gtid| position.gtids.add(gtid));
             self.give(Captured { block: Some(block), position: Some(position), notes: Vec::new() });
         }
         self.failed = Some(fault);
     }
 
-    fn give(&mut self, captured: Captured) {
+    fn give(&mut self, mut captured: Captured) {
         self.pieces = captured.position.is_none();
         if let Some(position) = &captured.position {
+            captured.notes.extend(self.transactions.history.take_notes());
             self.given_position.clone_from(position);
             self.given_moves = Some(self.transactions.moves);
             self.given = Instant::now();

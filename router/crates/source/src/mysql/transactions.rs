@@ -4,6 +4,9 @@
 //! keeps the plans of their versions. Rows go into the block at hand; what can not be read and concerns a captured
 //! table is a fatal fault, never a guess.
 
+mod queries;
+mod rows;
+mod tables;
 mod xa;
 
 use std::collections::HashMap;
@@ -11,25 +14,19 @@ use std::sync::Arc;
 
 use forebay_model::{Fault, Gtid, Position};
 
-use super::binlog::{
-    Event, GtidEvent, Header, MariaDbGtid, Meaning, Query, RawColumn, Rotate, RowsHead, Special, TableMap,
-    XaStatement, inflate, kinds, table_of,
-};
+use super::binlog::{Event, GtidEvent, Header, MariaDbGtid, Query, Rotate, Special, inflate, kinds};
 use super::blocks::{Building, Opened, Resume};
 use super::cursor::Garbled;
-use super::decode::{Plan, Unread};
+use super::decode::Plan;
+use super::schema::History;
 use super::{Config, Limits};
 use crate::codes;
 
 pub(crate) use xa::TakenAgain;
 
-/// Table maps that are kept; they are made anew where they are missed.
-const TABLES: usize = 4096;
 /// The most that a compressed event may become, and how much of that memory is kept for the next one.
 const LARGEST_EVENT: usize = (1 << 30) + (1 << 20);
 const KEPT: usize = 1 << 20;
-/// A table map's number that stands for none (the last event of a statement with no rows).
-const NO_TABLE: u64 = 0xff_ffff;
 
 /// What became of an event.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,9 +37,11 @@ pub(crate) enum Taken {
     Part,
     /// This transaction's events are needed again, by [`Transactions::take_again`]; then it must be offered again.
     Again(Box<Gtid>),
-    /// What the table map of this database's table does not say must be asked, and told by
+    /// The history has a question for the server (what the table looked like); it must be offered again with the answer.
+    AskVersion,
+    /// MariaDB must be asked which types this database's table has that no table map shows, and
     /// [`Transactions::told`]; then it must be offered again.
-    Ask(Box<(String, String)>),
+    AskSpecials(Box<(String, String)>),
 }
 
 /// A table map that was seen, and what came of it.
@@ -50,8 +49,10 @@ pub(crate) enum Taken {
 struct Table {
     /// The table map's bytes: as long as they are the same, so is all else here.
     raw: Vec<u8>,
-    /// `None` = not captured.
+    /// `None` = not captured, or in quarantine.
     plan: Option<Arc<Plan>>,
+    /// Its rows are kept undecoded.
+    kept: bool,
     /// The number of a block, and the index of the table's filling in it.
     filling: (u64, usize),
 }
@@ -66,6 +67,8 @@ pub(crate) struct Transactions {
     by_id: HashMap<u64, usize>,
     /// The number and the index of the last table map.
     last: (u64, usize),
+    /// How many of `tables` are in quarantine.
+    kept: usize,
     /// The transaction at hand; `None` between two.
     open: Option<Opened>,
     /// Whether the transaction at hand has begun (a GTID alone may be followed by DDL).
@@ -80,6 +83,8 @@ pub(crate) struct Transactions {
     is_mariadb: bool,
     /// What the server has told of the table whose table map comes next.
     specials: Option<Vec<(String, Special)>>,
+    /// What tables look like, as of the position.
+    pub(crate) history: History,
     /// Room for an event that was compressed.
     inflated: Vec<u8>,
     /// How often the position moved.
@@ -89,7 +94,7 @@ pub(crate) struct Transactions {
 }
 
 impl Transactions {
-    pub(crate) fn new(config: Config, limits: Limits, position: Position) -> Self {
+    pub(crate) fn new(config: Config, limits: Limits, position: Position, history: History) -> Self {
         Transactions {
             config,
             building: Building::new(limits),
@@ -98,6 +103,7 @@ impl Transactions {
             tables: Vec::new(),
             by_id: HashMap::new(),
             last: (u64::MAX, usize::MAX),
+            kept: 0,
             open: None,
             begun: false,
             rows: false,
@@ -105,6 +111,7 @@ impl Transactions {
             xa: xa::Branches::default(),
             is_mariadb: false,
             specials: None,
+            history,
             inflated: Vec::new(),
             moves: 0,
             last_event_us: 0,
@@ -126,7 +133,7 @@ impl Transactions {
     pub(crate) fn take(&mut self, event: &Event<'_>) -> Result<Taken, Fault> {
         let taken = match event.header.kind {
             _ if self.xa.is_open() && self.xa_hold(event)? => Taken::Whole,
-            kind if xa::is_of_table(kind) => self.of_table(event)?,
+            kind if kinds::is_of_table(kind) => self.of_table(event)?,
             kinds::QUERY_COMPRESSED..=kinds::DELETE_ROWS_COMPRESSED => self.inflated(event)?,
             _ => self.other(event)?,
         };
@@ -143,115 +150,10 @@ impl Transactions {
         if event.header.kind == kinds::TABLE_MAP {
             return self.table_map(event);
         }
+        if self.kept > 0 && self.keeps(event)? {
+            return self.keep(event).map(|()| Taken::Whole);
+        }
         self.rows(event)
-    }
-
-    fn table_map(&mut self, event: &Event<'_>) -> Result<Taken, Fault> {
-        let garbled = |Garbled| self.garbled(event);
-        let id = RowsHead::table_id(event.body).map_err(garbled)?;
-        if self.last.0 == id && self.tables.get(self.last.1).is_some_and(|t| t.raw == event.body) {
-            return Ok(Taken::Whole);
-        }
-        if let Some(&at) = self.by_id.get(&id)
-            && self.tables[at].raw == event.body
-        {
-            self.last = (id, at);
-            return Ok(Taken::Whole);
-        }
-        let (database, table) = table_of(event.body).map_err(garbled)?;
-        let captured = self.config.captures(database, table);
-        if captured && self.must_ask(event)? {
-            return Ok(Taken::Ask(Box::new((database.to_owned(), table.to_owned()))));
-        }
-        let plan = if captured { Some(self.plan(event)?) } else { None };
-        if self.tables.len() >= TABLES {
-            self.tables.clear();
-            self.by_id.clear();
-        }
-        self.tables.push(Table { raw: event.body.to_vec(), plan, filling: (u64::MAX, 0) });
-        self.last = (id, self.tables.len() - 1);
-        self.by_id.insert(id, self.last.1);
-        Ok(Taken::Whole)
-    }
-
-    /// Whether a table of MariaDB's has columns that may be of a type that only the server knows.
-    fn must_ask(&self, event: &Event<'_>) -> Result<bool, Fault> {
-        let known = |t: &Table| t.raw.get(6..) == event.body.get(6..);
-        if !self.is_mariadb || self.specials.is_some() || self.tables.iter().any(known) {
-            return Ok(false);
-        }
-        let map = TableMap::parse(event.body).map_err(|Garbled| self.garbled(event))?;
-        Ok(map.columns.iter().any(RawColumn::may_be_special))
-    }
-
-    /// The columns of the table that was asked about, as they are now.
-    pub(crate) fn told(&mut self, specials: Vec<(String, Special)>) {
-        self.specials = Some(specials);
-    }
-
-    /// The plan for a table map; the same one for maps that mean the same.
-    fn plan(&mut self, event: &Event<'_>) -> Result<Arc<Plan>, Fault> {
-        let plans = || self.tables.iter().rev().filter_map(|t| Some((t, t.plan.as_ref()?)));
-        // the first six bytes are the number, which changes with every FLUSH TABLES
-        if let Some((_, plan)) = plans().find(|(t, _)| t.raw.get(6..) == event.body.get(6..)) {
-            return Ok(plan.clone());
-        }
-        let mut map = TableMap::parse(event.body).map_err(|Garbled| self.garbled(event))?;
-        for (name, special) in self.specials.take().into_iter().flatten() {
-            if let Some(column) = map.columns.iter_mut().find(|c| c.name == name && c.may_be(special)) {
-                column.special = Some(special);
-            }
-        }
-        let plan = Plan::new(&map)?;
-        let same = plans().find(|(_, p)| ***p == plan).map(|(_, p)| p.clone());
-        Ok(same.unwrap_or_else(|| Arc::new(plan)))
-    }
-
-    fn rows(&mut self, event: &Event<'_>) -> Result<Taken, Fault> {
-        let head = RowsHead::parse(event.header.kind, event.body).map_err(|Garbled| self.garbled(event))?;
-        if head.table_id != self.last.0 {
-            match self.by_id.get(&head.table_id) {
-                Some(&at) => self.last = (head.table_id, at),
-                None if head.table_id == NO_TABLE => return Ok(Taken::Whole),
-                None => return Err(self.garbled(event)),
-            }
-        }
-        let pos = self.start(&event.header);
-        let Some(table) = self.tables.get_mut(self.last.1) else { return Err(self.garbled(event)) };
-        let Some(plan) = &table.plan else { return Ok(Taken::Whole) };
-        let (Some(open), true) = (&mut self.open, self.begun && head.columns == plan.table.columns.len())
-        else {
-            return Err(self.garbled(event));
-        };
-        if table.filling.0 != self.building.number {
-            table.filling = (self.building.number, self.building.filling(plan));
-        }
-        open.server_id = event.header.server_id;
-        self.rows = true;
-        let from = (pos, self.position.file.as_str(), &*open);
-        let resume = std::mem::take(&mut self.resume);
-        match self.building.rows(table.filling.1, &event.header, &head, from, resume) {
-            Ok(None) => Ok(Taken::Whole),
-            Ok(Some(resume)) => {
-                self.resume = resume;
-                Ok(Taken::Part)
-            }
-            Err(Unread::Garbled) => {
-                let table = plan.table.full_name();
-                Err(self.garbled(event).cause(format!("in a row of {table}")))
-            }
-            Err(Unread::NoBefore(column)) => {
-                let (table, column) = (plan.table.full_name(), plan.table.columns[column].name.clone());
-                let what = format!(
-                    "the update at {} holds only what changed in {table}.{column}, and not what was there before",
-                    self.at(event)
-                );
-                Err(Fault::new(codes::PARTIAL_JSON, what).fix(
-                    "SET PERSIST binlog_row_image = 'FULL' (or binlog_row_value_options = ''), let sessions reconnect, then start \
-                     from a later position and take a new snapshot of the table",
-                ))
-            }
-        }
     }
 
     fn other(&mut self, event: &Event<'_>) -> Result<Taken, Fault> {
@@ -275,26 +177,10 @@ impl Transactions {
                 return Err(Fault::new(codes::GTID_OFF, what)
                     .fix("set gtid_mode to ON, then start from now: transactions without one have no safe position"));
             }
-            kinds::QUERY => {
-                let query = Query::parse(body).map_err(garbled)?;
-                match query.xa().map_err(garbled)? {
-                    None if self.xa.is_open() => match query.meaning() {
-                        Meaning::Commit => return self.xa_in_one_phase(event),
-                        Meaning::Rollback => self.xa_drop(),
-                        _ => {}
-                    },
-                    None => {}
-                    Some(XaStatement::Start) => {
-                        self.query(event, &query)?;
-                        self.xa_start();
-                        return Ok(Taken::Whole);
-                    }
-                    Some(XaStatement::Commit(xid)) => return self.xa_commit(event, &query, &xid),
-                    Some(XaStatement::Rollback(xid)) => self.xa_rollback(&xid),
-                }
-                self.query(event, &query)?;
+            kinds::QUERY => return self.query(event, &Query::parse(body).map_err(garbled)?),
+            kinds::EXECUTE_LOAD_QUERY => {
+                self.rows_as_text(event, &Query::parse_load(body).map_err(garbled)?)?
             }
-            kinds::EXECUTE_LOAD_QUERY => self.statement(event, &Query::parse_load(body).map_err(garbled)?)?,
             kinds::XID => return self.xa_in_one_phase(event),
             kinds::XA_PREPARE => return self.xa_prepare(event),
             kinds::ROTATE => {
@@ -316,6 +202,7 @@ impl Transactions {
                     self.position.pos = end;
                     self.moves += 1;
                 }
+                self.stand();
             }
             kinds::HEARTBEAT | kinds::HEARTBEAT_V2 => {}
             kinds::INCIDENT => {
@@ -371,71 +258,6 @@ impl Transactions {
         taken
     }
 
-    fn query(&mut self, event: &Event<'_>, query: &Query<'_>) -> Result<(), Fault> {
-        match (query.meaning(), self.begun) {
-            (Meaning::Begin, false) => self.begin(event, query)?,
-            (Meaning::Commit, true) => self.commit(event),
-            (Meaning::Rollback, true) => {
-                // row events of a transaction that is rolled back are not written; this one is of a mixed kind
-                if self.rows {
-                    let what =
-                        format!("the transaction that ends at {} is rolled back in part", self.at(event));
-                    return Err(Fault::new(codes::UNSUPPORTED_EVENT, what)
-                        .fix("use one storage engine in a transaction; then start from now"));
-                }
-                self.commit(event);
-            }
-            (meaning, begun) => {
-                if meaning == Meaning::Rows {
-                    self.statement(event, query)?;
-                }
-                // DDL and the like are transactions of their own
-                if !begun {
-                    self.commit(event);
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// The transaction at hand begins.
-    fn begin(&mut self, event: &Event<'_>, query: &Query<'_>) -> Result<(), Fault> {
-        self.begun = true;
-        let Some(open) = &mut self.open else { return Err(self.garbled(event)) };
-        open.thread = query.thread;
-        open.server_id = event.header.server_id;
-        if open.commit_us == 0 {
-            open.commit_us = u64::from(event.header.seconds) * 1_000_000;
-            self.last_event_us = open.commit_us;
-        }
-        Ok(())
-    }
-
-    /// A statement changed rows, and the binlog does not say which: a captured table may have lost them.
-    #[cold]
-    fn statement(&self, event: &Event<'_>, query: &Query<'_>) -> Result<(), Fault> {
-        let (verb, at, database) = (query.verb(), self.at(event), String::from_utf8_lossy(query.database));
-        if self.config.may_change(query.database, query.text) {
-            let what = format!(
-                "the {verb} at {at}, run in database `{database}`, is in the binlog as a statement: if it changed a \
-                 captured table, the changed rows are not known"
-            );
-            return Err(Fault::new(codes::STATEMENT_EVENT, what).fix(
-                "set binlog_format to ROW for the session that ran it (and globally: SET PERSIST binlog_format = 'ROW'); then \
-                 start from a later position, and take a new snapshot of what the statement changed",
-            ));
-        }
-        tracing::warn!(
-            code = codes::STATEMENT_EVENT.name,
-            %database,
-            statement = verb,
-            at,
-            "rows were changed by a statement that the binlog holds as text (a session has binlog_format = STATEMENT); \
-             no captured table is concerned"
-        );
-        Ok(())
-    }
-
     /// The transaction at hand ends with this event.
     fn commit(&mut self, event: &Event<'_>) {
         if let Some(open) = self.open.take()
@@ -447,6 +269,7 @@ impl Transactions {
         self.moves += 1;
         (self.begun, self.rows) = (false, false);
         self.building.end_transaction();
+        self.stand();
     }
 
     fn must_be_between(&self, event: &Event<'_>) -> Result<(), Fault> {

@@ -9,6 +9,11 @@ use forebay_model::{Batch, ColumnType};
 
 /// A row, with commas.
 pub(crate) fn row(batch: &Batch, row: usize) -> String {
+    cells(batch, row).join(",")
+}
+
+/// The values of a row.
+pub(crate) fn cells(batch: &Batch, row: usize) -> Vec<String> {
     let cells = batch.table.columns.iter().zip(&batch.columns).enumerate().map(|(i, (column, array))| {
         if batch.is_absent(i, row) {
             "absent".into()
@@ -16,7 +21,7 @@ pub(crate) fn row(batch: &Batch, row: usize) -> String {
             cell(&column.ty, array, row).unwrap_or("NULL".into())
         }
     });
-    cells.collect::<Vec<_>>().join(",")
+    cells.collect()
 }
 
 fn scaled(digits: String, scale: usize) -> String {

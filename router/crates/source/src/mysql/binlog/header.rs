@@ -44,6 +44,17 @@ pub(crate) mod kinds {
     pub(crate) const WRITE_ROWS_COMPRESSED_V1: u8 = 166;
     pub(crate) const DELETE_ROWS_COMPRESSED: u8 = 171;
 
+    /// Whether it is an event of rows, of whatever form.
+    pub(crate) fn is_rows(kind: u8) -> bool {
+        matches!(kind, WRITE_ROWS..=DELETE_ROWS | PARTIAL_UPDATE_ROWS | WRITE_ROWS_V1..=DELETE_ROWS_V1)
+    }
+
+    /// Whether it is a table map or rows.
+    #[inline]
+    pub(crate) fn is_of_table(kind: u8) -> bool {
+        kind == TABLE_MAP || is_rows(kind)
+    }
+
     /// INTVAR, RAND, USER_VAR: what a statement in the binlog needs; IGNORABLE, ROWS_QUERY: for people;
     /// PREVIOUS_GTIDS, TRANSACTION_CONTEXT, VIEW_CHANGE: for servers. Of MariaDB: ANNOTATE_ROWS, BINLOG_CHECKPOINT,
     /// GTID_LIST, START_ENCRYPTION (what is sent is not encrypted). None changes a row by itself.

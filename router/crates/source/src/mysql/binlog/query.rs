@@ -6,6 +6,8 @@ use crate::mysql::cursor::{Cursor, Garbled};
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Query<'a> {
     pub(crate) thread: u32,
+    /// What of its session decides about the statement's meaning.
+    pub(crate) status: &'a [u8],
     /// The default database.
     pub(crate) database: &'a [u8],
     pub(crate) text: &'a [u8],
@@ -34,10 +36,10 @@ impl<'a> Query<'a> {
         let database = at.u8()?;
         let _error = at.u16()?;
         let status = at.u16()?;
-        at.take(usize::from(status))?;
+        let status = at.take(usize::from(status))?;
         let database = at.take(usize::from(database))?;
         at.take(1)?;
-        Ok(Query { thread, database, text: at.rest() })
+        Ok(Query { thread, status, database, text: at.rest() })
     }
 
     /// LOAD DATA as a statement: a query event with a few more fields before its variables.
@@ -50,10 +52,10 @@ impl<'a> Query<'a> {
         let status = at.u16()?;
         // the file's number, where its name stands in the text, what becomes of duplicates
         at.take(4 + 4 + 4 + 1)?;
-        at.take(usize::from(status))?;
+        let status = at.take(usize::from(status))?;
         let database = at.take(usize::from(database))?;
         at.take(1)?;
-        Ok(Query { thread, database, text: at.rest() })
+        Ok(Query { thread, status, database, text: at.rest() })
     }
 
     pub(crate) fn meaning(&self) -> Meaning {
@@ -107,7 +109,7 @@ mod tests {
     use super::*;
 
     fn meaning(text: &str) -> Meaning {
-        Query { thread: 1, database: b"d", text: text.as_bytes() }.meaning()
+        Query { thread: 1, status: b"", database: b"d", text: text.as_bytes() }.meaning()
     }
 
     #[test]

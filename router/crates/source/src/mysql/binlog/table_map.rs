@@ -101,6 +101,8 @@ pub(crate) struct TableMap {
     pub(crate) key: Vec<u32>,
     /// Whether columns have names: only with binlog_row_metadata=FULL.
     pub(crate) full: bool,
+    /// Whether it says which numbers are unsigned (MariaDB may leave it out).
+    pub(crate) signedness: bool,
 }
 
 /// Database and table, without reading the rest: most tables of a server may not be captured.
@@ -197,6 +199,7 @@ impl TableMap {
     }
 
     fn signedness(&mut self, value: Cursor<'_>) -> Result<(), Garbled> {
+        self.signedness = true;
         let bits = value.rest();
         let numeric = |c: &&mut RawColumn| is_numeric(c.code);
         for (i, column) in self.columns.iter_mut().filter(numeric).enumerate() {

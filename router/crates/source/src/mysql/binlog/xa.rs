@@ -75,7 +75,7 @@ mod tests {
         body.extend_from_slice(b"abz");
         let (one_phase, xid) = Xid::of_prepare(&body).unwrap();
         assert!(!one_phase);
-        let statement = |text: &'static [u8]| Query { thread: 0, database: b"", text }.xa();
+        let statement = |text: &'static [u8]| Query { thread: 0, status: b"", database: b"", text }.xa();
         assert_eq!(statement(b"XA COMMIT X'6162',X'7a',1"), Ok(Some(XaStatement::Commit(xid.clone()))));
         assert_eq!(statement(b"XA ROLLBACK X'6162',X'7A',1"), Ok(Some(XaStatement::Rollback(xid))));
         assert_eq!(statement(b"XA START X'6162',X'',1"), Ok(Some(XaStatement::Start)));

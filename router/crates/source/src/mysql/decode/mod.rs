@@ -21,7 +21,7 @@ mod tests;
 
 pub(crate) use filling::{Filling, Present, Size, WrongText};
 pub(crate) use partial::Unread;
-pub(crate) use plan::Plan;
+pub(crate) use plan::{Plan, text_size};
 
 /// A JSON value by itself, plain and with differences, for tests.
 pub(super) fn json_text(value: &[u8], differences: &[u8]) {
@@ -34,4 +34,16 @@ pub(super) fn text(charset: &str, bytes: &[u8]) -> Option<String> {
     let mut out = Vec::new();
     let wrong = charset::Charset::of(charset)?.append(bytes, &mut out);
     String::from_utf8(out).ok().filter(|_| !wrong)
+}
+
+/// The name of the character set that a collation's number is of.
+pub(crate) fn charset_of(collation: u16) -> &'static str {
+    charset::named(collation).name
+}
+
+/// A text in a collation's character set; `None` if that cannot be read.
+pub(crate) fn text_of(collation: u16, bytes: &[u8]) -> Option<String> {
+    let mut out = Vec::with_capacity(bytes.len());
+    charset::Charset::of(charset::named(collation).name)?.append(bytes, &mut out);
+    String::from_utf8(out).ok()
 }

@@ -180,7 +180,7 @@ fn plan_column(raw: &RawColumn) -> Result<(ColumnType, Form), Refusal> {
 }
 
 /// The most bytes of a CHAR, VARCHAR, BINARY or VARBINARY, and how many bytes its length takes.
-pub(super) fn text_size(raw: &RawColumn) -> (usize, usize) {
+pub(crate) fn text_size(raw: &RawColumn) -> (usize, usize) {
     let [a, b] = raw.meta;
     let most = if raw.code == types::STRING {
         // two bits of the length hide, turned, in the type

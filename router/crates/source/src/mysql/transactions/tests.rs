@@ -3,6 +3,7 @@
 use forebay_model::{Class, TablePattern};
 use proptest::prelude::*;
 
+use super::tables::TABLES;
 use super::*;
 use crate::mysql::Tls;
 use crate::mysql::blocks::Finished;
@@ -21,7 +22,8 @@ fn config() -> Config {
 
 fn fresh(limits: Limits) -> Transactions {
     let position = Position { file: "binlog.000001".into(), pos: 4, ..Default::default() };
-    Transactions::new(config(), limits, position)
+    let history = History::new(&config(), &[], true).unwrap();
+    Transactions::new(config(), limits, position, history)
 }
 
 /// Feeds events, each of 100 bytes in the file.
@@ -259,6 +261,28 @@ fn rows_of_an_xa_transaction_come_at_its_commit() {
     assert_eq!(feed.refused(QUERY, &query("XA COMMIT X'62',X'',1")), ("mysql.xa", Class::Fatal));
 }
 
+#[test]
+fn the_tables_of_a_statement_stand_before_its_rows() {
+    let mut feed = Feed::new();
+    let mut other = map(2, "d");
+    other[12] = b'u';
+    let rows = [rows(1, &[1]), rows(2, &[2])];
+    feed.all(&[(GTID, &gtid(1)), (QUERY, &query("BEGIN")), (MAP, &map(1, "d")), (MAP, &other)]);
+    feed.all(&[(ROWS, &rows[0]), (ROWS, &rows[1]), (XID, &[0; 8])]);
+    let block = feed.transactions.building.finish().block;
+    let tables: Vec<&str> = block.batches.iter().map(|b| b.table.table.as_str()).collect();
+    assert_eq!((tables, block.events), (vec!["t", "u"], 2));
+    // also where most of what was seen is forgotten between the two
+    for i in 0..=TABLES {
+        let mut map = map(1, "other");
+        map[1..4].copy_from_slice(&(i as u32 + 9).to_le_bytes()[..3]);
+        feed.all(&[(MAP, &map)]);
+    }
+    feed.all(&[(GTID, &gtid(2)), (QUERY, &query("BEGIN"))]);
+    feed.all(&[(MAP, &map(1, "d")), (MAP, &other), (ROWS, &rows[0]), (ROWS, &rows[1]), (XID, &[0; 8])]);
+    assert_eq!(feed.transactions.building.finish().block.events, 2);
+}
+
 proptest! {
     #[test]
     fn any_events_in_any_order(events in prop::collection::vec((0u8..45, prop_oneof![
@@ -274,7 +298,7 @@ proptest! {
                 match transactions.take(&event) {
                     Ok(Taken::Part) => drop(transactions.building.finish()),
                     Ok(Taken::Whole) => break,
-                    Err(_) => return Ok(()),
+                    Ok(Taken::AskVersion) | Err(_) => return Ok(()),
                     Ok(taken) => panic!("{taken:?}"),
                 }
             }

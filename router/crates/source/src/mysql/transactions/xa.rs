@@ -68,6 +68,8 @@ pub(crate) enum TakenAgain {
     Part,
     /// It was the last one.
     Last,
+    /// As [`Taken::AskVersion`].
+    AskVersion,
 }
 
 impl Transactions {
@@ -89,7 +91,7 @@ impl Transactions {
     /// Keeps an event of the open branch; false for one that is of no table.
     #[cold]
     pub(super) fn xa_hold(&mut self, event: &Event<'_>) -> Result<bool, Fault> {
-        if !is_of_table(event.header.kind) {
+        if !kinds::is_of_table(event.header.kind) {
             return Ok(false);
         }
         let garbled = |Garbled| self.garbled(event);
@@ -293,7 +295,12 @@ impl Transactions {
                 (self.position.file, self.end) = (rotate.file.to_owned(), rotate.pos);
             }
             kinds::XA_PREPARE => return Ok(TakenAgain::Last),
-            kind if is_of_table(kind) && self.of_table(event)? == Taken::Part => return Ok(TakenAgain::Part),
+            kind if kinds::is_of_table(kind) => match self.of_table(event)? {
+                Taken::Part => return Ok(TakenAgain::Part),
+                Taken::AskVersion => return Ok(TakenAgain::AskVersion),
+                // MariaDB sends no branch again
+                Taken::Whole | Taken::Again(_) | Taken::AskSpecials(_) => {}
+            },
             _ => {}
         }
         if event.header.end != 0 && event.header.kind != kinds::ROTATE {
@@ -301,16 +308,4 @@ impl Transactions {
         }
         Ok(TakenAgain::Whole)
     }
-}
-
-/// Whether an event is a table map or rows.
-#[inline]
-pub(super) fn is_of_table(kind: u8) -> bool {
-    matches!(
-        kind,
-        kinds::TABLE_MAP
-            | kinds::WRITE_ROWS..=kinds::DELETE_ROWS
-            | kinds::PARTIAL_UPDATE_ROWS
-            | kinds::WRITE_ROWS_V1..=kinds::DELETE_ROWS_V1
-    )
 }

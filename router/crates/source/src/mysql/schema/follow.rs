@@ -1,0 +1,348 @@
+//! Statements carry the history on, and are told as changes.
+
+use std::collections::{HashMap, HashSet};
+
+use forebay_model::Fault;
+
+use super::alter::alter;
+use super::change::Change;
+use super::history::History;
+use super::images::{Cell, image};
+use super::lex::Modes;
+use super::note::{Key, full_name};
+use super::reader::Unclear;
+use super::statement::{Body, Named, Statement, parse};
+use super::version::Version;
+use crate::mysql::binlog::Query;
+use crate::mysql::cursor::{Cursor, Garbled};
+use crate::mysql::decode;
+
+/// A statement's text and what of its session decides about its meaning.
+#[derive(Clone, Debug)]
+pub(crate) struct Said {
+    pub(super) text: String,
+    pub(super) database: String,
+    pub(super) modes: Modes,
+    /// The default character set of CREATE DATABASE.
+    server_charset: Option<String>,
+}
+
+impl Said {
+    /// From a query event; `server` has the modes that belong to the server.
+    pub(crate) fn of(query: &Query<'_>, server: Modes) -> Self {
+        let mut said = Said {
+            text: String::new(),
+            database: String::from_utf8_lossy(query.database).into_owned(),
+            modes: server,
+            server_charset: None,
+        };
+        // what comes behind a variable that is not known cannot be read, and is not needed
+        let client = said.status(query.status).ok().flatten();
+        said.text = client
+            .and_then(|collation| decode::text_of(collation, query.text))
+            .unwrap_or_else(|| String::from_utf8_lossy(query.text).into_owned());
+        said
+    }
+
+    /// A statement that was told before.
+    pub(super) fn again(text: &str, database: &str, modes: Modes) -> Self {
+        Said { text: text.to_owned(), database: database.to_owned(), modes, server_charset: None }
+    }
+
+    /// Reads the status variables; answers the client's collation.
+    fn status(&mut self, status: &[u8]) -> Result<Option<u16>, Garbled> {
+        let mut at = Cursor::new(status);
+        let mut client = None;
+        while !at.is_empty() {
+            match at.u8()? {
+                0 => drop(at.take(4)?),
+                1 => self.modes.sql_mode = at.u64()?,
+                3 => drop(at.take(4)?),
+                4 => {
+                    client = Some(at.u16()?);
+                    let _connection = at.u16()?;
+                    self.server_charset = Some(super::charsets::of_number(at.u16()?));
+                }
+                5 => {
+                    let n = at.u8()?;
+                    at.take(n.into())?;
+                }
+                // the catalog's name, and in an old form with a zero behind it
+                code @ (2 | 6) => {
+                    let n = usize::from(at.u8()?) + usize::from(code == 2);
+                    at.take(n)?;
+                }
+                7 | 8 => drop(at.take(2)?),
+                9 => drop(at.take(8)?),
+                10 => drop(at.take(4)?),
+                11 => {
+                    for _ in ["user", "host"] {
+                        let n = at.u8()?;
+                        at.take(n.into())?;
+                    }
+                }
+                12 => {
+                    let n = at.u8()?;
+                    // 254: more than are listed
+                    for _ in 0..if n == 254 { 0 } else { n } {
+                        at.zero_ended()?;
+                    }
+                }
+                13 => drop(at.take(3)?),
+                16 => self.modes.explicit_timestamps = at.u8()? != 0,
+                17 => drop(at.take(8)?),
+                18 => drop(at.take(2)?),
+                19 | 20 => drop(at.u8()?),
+                _ => break,
+            }
+        }
+        Ok(client)
+    }
+}
+
+/// A change of a table, to be told.
+#[derive(Debug, PartialEq)]
+pub(crate) struct Told {
+    pub(super) key: Key,
+    pub(super) change: Change,
+}
+
+impl History {
+    /// Carries the history on by a statement. Answers images of `forebay.schema_changes`, one for each captured table that
+    /// it concerns; `at_us` is the transaction's time.
+    pub(crate) fn statement(&mut self, query: &Query<'_>, at_us: u64) -> Vec<Vec<u8>> {
+        let said = Said::of(query, self.modes);
+        let told = self.follow(&said);
+        let captured = told.iter().filter(|t| self.captures(&t.key));
+        captured.map(|t| change_image(&t.key, Some(&said.text), &t.change, at_us)).collect()
+    }
+
+    /// Carries the history on; says what changed of which watched table.
+    pub(super) fn follow(&mut self, said: &Said) -> Vec<Told> {
+        let Some(statement) = parse(&said.text, said.modes) else { return Vec::new() };
+        let mut told = Vec::new();
+        let key = |history: &Self, named: &Named| {
+            history.key(named.database.as_deref().unwrap_or(&said.database), &named.table)
+        };
+        match statement {
+            Statement::Create { table, unless_there, body } => {
+                let key = key(self, &table);
+                if unless_there && self.tables.contains_key(&key) {
+                    return told;
+                }
+                let new = body.and_then(|body| self.created(&key, body, said));
+                let change = match &new {
+                    Ok(new) => Change::of("create").between(&Version::new(vec![], vec![], None), new, &[]),
+                    Err(why) => self.not_understood(&key, "create", why),
+                };
+                self.now(&mut told, key, new.ok(), change);
+            }
+            Statement::Alter { table, clauses } => {
+                let key = key(self, &table);
+                let old = self.tables.get(&key).cloned().flatten();
+                let charset = self.databases.get(&key.0).cloned();
+                let altered = clauses.and_then(|clauses| match &old {
+                    Some(old) => alter(old, &clauses, charset.as_deref()),
+                    None => Err(Unclear("the table was not known before".into())),
+                });
+                match altered {
+                    Err(why) => {
+                        let change = self.not_understood(&key, "alter", &why);
+                        self.now(&mut told, key, None, change);
+                    }
+                    Ok(mut altered) => {
+                        let mut change = Change::of("alter");
+                        if let Some(old) = &old {
+                            change = change.between(old, &altered.version, &altered.renamed);
+                            // indexes and options: what was confirmed stays so
+                            let same = altered.version.says_as(old) && altered.version.charset == old.charset;
+                            altered.version.proved = same && old.proved;
+                        }
+                        let to = altered.to.map(|to| match to.database {
+                            Some(database) => self.key(&database, &to.table),
+                            None => self.key(&key.0, &to.table),
+                        });
+                        if let Some(to) = to.filter(|to| *to != key) {
+                            change.renamed_to = Some(full_name(&to));
+                            self.remove(&key);
+                            self.spoil(&key);
+                            told.push(Told { key: key.clone(), change });
+                            let mut came = Change::of("rename");
+                            came.renamed_from = Some(full_name(&key));
+                            self.now(&mut told, to, Some(altered.version), came);
+                        } else {
+                            self.now(&mut told, key, Some(altered.version), change);
+                        }
+                    }
+                }
+            }
+            Statement::Rename(pairs) => {
+                let pairs: Vec<(Key, Key)> =
+                    pairs.iter().map(|(a, b)| (key(self, a), key(self, b))).collect();
+                self.rename(&pairs, &mut told);
+            }
+            Statement::Drop(tables) => {
+                for table in tables {
+                    let key = key(self, &table);
+                    self.gone(&mut told, key);
+                }
+            }
+            Statement::DropDatabase(name) => {
+                let name = self.key(&name, "").0;
+                let keys: Vec<Key> = self.tables.keys().filter(|k| k.0 == name).cloned().collect();
+                for key in keys {
+                    self.gone(&mut told, key);
+                }
+                self.databases.remove(&name);
+            }
+            Statement::Truncate(table) => {
+                let key = key(self, &table);
+                told.push(Told { key, change: Change::of("truncate") });
+            }
+            Statement::Untouched(table) => {
+                let key = key(self, &table);
+                told.push(Told { key, change: Change::of("alter") });
+            }
+            Statement::Database { name, charset, create } => {
+                let name = self.key(name.as_deref().unwrap_or(&said.database), "").0;
+                let charset = charset.or_else(|| said.server_charset.clone().filter(|_| create));
+                if let (Some(charset), true) = (charset, self.watches(&name)) {
+                    self.databases.insert(name, charset);
+                }
+            }
+            Statement::Unclear { names, why } => {
+                let names: HashSet<String> = names.iter().map(|n| self.key("", n).1).collect();
+                let keys: Vec<Key> = self.tables.keys().filter(|k| names.contains(&k.1)).cloned().collect();
+                for key in keys {
+                    let change = self.not_understood(&key, "alter", &why);
+                    self.now(&mut told, key, None, change);
+                }
+            }
+        }
+        told
+    }
+
+    fn created(&self, key: &Key, body: Body, said: &Said) -> Result<Version, Unclear> {
+        match body {
+            Body::Like(like) => {
+                let like = self.key(like.database.as_deref().unwrap_or(&said.database), &like.table);
+                let known = self.tables.get(&like).cloned().flatten();
+                let known = known.ok_or_else(|| Unclear("LIKE a table that is not known".into()))?;
+                Ok(Version { proved: false, ..known })
+            }
+            Body::Columns { elements, charset } => {
+                let charset = charset.or_else(|| self.databases.get(&key.0).cloned());
+                Ok(Version::created(&elements, charset))
+            }
+        }
+    }
+
+    /// Pairs are done one after the other; what came of each name is told once.
+    fn rename(&mut self, pairs: &[(Key, Key)], told: &mut Vec<Told>) {
+        let mut seen = HashSet::new();
+        let names: Vec<&Key> = pairs
+            .iter()
+            .flat_map(|(a, b)| [a, b])
+            .filter(|k| seen.insert(*k) && self.watches(&k.0))
+            .collect();
+        // where a name's table went first, and where its last one came from
+        let went: HashMap<&Key, &Key> = pairs.iter().rev().map(|(from, to)| (from, to)).collect();
+        let came: HashMap<&Key, &Key> = pairs.iter().map(|(from, to)| (to, from)).collect();
+        let before: Vec<Option<Version>> =
+            names.iter().map(|k| self.tables.get(*k).cloned().flatten()).collect();
+        for (from, to) in pairs {
+            let version = self.remove(from).flatten();
+            self.spoil(from);
+            self.spoil(to);
+            if self.watches(&to.0) {
+                self.set(to.clone(), version);
+            }
+        }
+        for (key, old) in names.into_iter().zip(before) {
+            let mut change = Change::of("rename");
+            change.renamed_to = went.get(key).map(|to| full_name(to));
+            if let Some(from) = came.get(key) {
+                change.renamed_from = Some(full_name(from));
+                let new = self.tables.get(key).and_then(Option::as_ref);
+                match (old, new) {
+                    (Some(old), Some(new)) => change = change.between(&old, new, &[]),
+                    (_, None) => change.understood = false,
+                    (None, Some(_)) => {}
+                }
+            }
+            told.push(Told { key: key.clone(), change });
+        }
+    }
+
+    /// A table is this from here on.
+    fn now(&mut self, told: &mut Vec<Told>, key: Key, version: Option<Version>, change: Change) {
+        if !self.watches(&key.0) {
+            return;
+        }
+        self.spoil(&key);
+        self.set(key.clone(), version);
+        told.push(Told { key, change });
+    }
+
+    fn gone(&mut self, told: &mut Vec<Told>, key: Key) {
+        if !self.watches(&key.0) {
+            return;
+        }
+        self.spoil(&key);
+        self.remove(&key);
+        told.push(Told { key, change: Change::of("drop") });
+    }
+
+    fn not_understood(&self, key: &Key, kind: &'static str, why: &Unclear) -> Change {
+        if self.captures(key) {
+            tracing::info!(
+                table = full_name(key),
+                reason = why.0,
+                "a statement's effect on the table is not clear: the server will be asked what the table looks like"
+            );
+        }
+        Change::not_understood(kind)
+    }
+}
+
+/// An image of `forebay.schema_changes`.
+pub(crate) fn change_image(key: &Key, statement: Option<&str>, change: &Change, at_us: u64) -> Vec<u8> {
+    let statement = statement.map_or(Cell::Null, |s| Cell::Bytes(s.as_bytes()));
+    let json = change.json();
+    image(&[
+        Cell::Bytes(key.0.as_bytes()),
+        Cell::Bytes(key.1.as_bytes()),
+        statement,
+        Cell::Bytes(json.as_bytes()),
+        Cell::Time(at_us),
+    ])
+}
+
+/// An image of `forebay.quarantine`.
+pub(crate) fn kept_image(
+    (database, table): (&str, &str),
+    kind: u8,
+    table_map: &[u8],
+    rows: &[u8],
+    seconds: u32,
+) -> Vec<u8> {
+    image(&[
+        Cell::Bytes(database.as_bytes()),
+        Cell::Bytes(table.as_bytes()),
+        Cell::U8(kind),
+        Cell::Bytes(table_map),
+        Cell::Bytes(rows),
+        Cell::U32(seconds),
+    ])
+}
+
+/// For the fuzzer: a statement on a history that knows a table. Never a panic, never more than linear time.
+pub(crate) fn fuzz(text: &str, sql_mode: u64) -> Result<usize, Fault> {
+    let config = crate::mysql::bench::everything();
+    let mut history = History::new(&config, &[], false)?;
+    let say = |text: &str, sql_mode| Said::again(text, "d", Modes { sql_mode, ..Modes::default() });
+    history.follow(&say("CREATE TABLE t (a INT PRIMARY KEY, b VARCHAR(9) CHARSET latin1, c TEXT)", 0));
+    let told = history.follow(&say(text, sql_mode));
+    history.end_transaction(Default::default);
+    Ok(told.iter().map(|t| t.change.json().len()).sum())
+}

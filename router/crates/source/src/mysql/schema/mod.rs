@@ -1,0 +1,34 @@
+//! Schema through time: what each table looked like at each place of the binlog.
+//!
+//! With `binlog_row_metadata = FULL` a table map names its columns, and leads. With MINIMAL, which is MySQL's default, names,
+//! members of ENUM and SET and the key come from a [`History`] that statements in the binlog carry on, checked against
+//! every table map and against the server. What cannot be known makes one table stand aside ([`Quarantined`]), with all
+//! its events kept, until somebody says what it looked like ([`Recovery`]). No statement ever stops the source.
+
+mod alter;
+mod change;
+mod charsets;
+mod clauses;
+mod columns;
+mod follow;
+mod history;
+mod images;
+mod lex;
+mod lookup;
+mod note;
+mod reader;
+mod recover;
+mod sqltype;
+mod statement;
+mod version;
+
+#[cfg(test)]
+mod tests;
+
+pub(crate) use follow::{change_image, fuzz, kept_image};
+pub(crate) use history::{History, Place, Sight};
+pub(crate) use images::insert;
+pub(crate) use lookup::{Ahead, Lookup, catalog};
+pub use note::Quarantined;
+pub use recover::{Definition, Recovery, decode_quarantined};
+pub(crate) use version::Version;

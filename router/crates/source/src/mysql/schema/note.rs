@@ -1,0 +1,83 @@
+//! What the source keeps with its position about schemas: keys and forms of the notes.
+
+use forebay_model::Note;
+use serde::{Deserialize, Serialize};
+
+use super::version::Version;
+
+/// A table: database and name.
+pub(crate) type Key = (String, String);
+
+/// As notes and people name a table.
+pub(super) fn full_name(key: &Key) -> String {
+    format!("{}.{}", key.0, key.1)
+}
+
+/// A table's version, under `schema/DB.TABLE`.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct TableNote {
+    database: String,
+    table: String,
+    /// `None`: there is such a table, and what it looks like is not known.
+    version: Option<Version>,
+}
+
+/// A table whose events are kept undecoded, under `quarantine/DB.TABLE`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Quarantined {
+    /// The database.
+    pub database: String,
+    /// The table.
+    pub table: String,
+    /// Why.
+    pub reason: String,
+    /// Where in the binlog it began: `file:offset`.
+    pub since: String,
+    /// The first event's time, seconds since 1970.
+    pub since_seconds: u32,
+    /// Rows events that were kept: as many rows of `forebay.quarantine`.
+    pub events: u64,
+}
+
+const SCHEMA: &str = "schema/";
+const QUARANTINE: &str = "quarantine/";
+
+pub(super) fn schema_key(key: &Key) -> String {
+    format!("{SCHEMA}{}", full_name(key))
+}
+
+pub(super) fn quarantine_key(key: &Key) -> String {
+    format!("{QUARANTINE}{}", full_name(key))
+}
+
+pub(super) fn table_note(key: &Key, version: Option<&Version>) -> Vec<u8> {
+    let (database, table) = key.clone();
+    serde_json::to_vec(&TableNote { database, table, version: version.cloned() }).unwrap_or_default()
+}
+
+/// A note of ours that could be read.
+pub(super) enum Read {
+    Table(Key, Option<Version>),
+    Quarantined(Key, Quarantined),
+    /// It is about something else.
+    Other,
+    /// It is ours, and not in a form that is known.
+    Unknown,
+}
+
+pub(super) fn read(note: &Note) -> Read {
+    let Some(value) = &note.value else { return Read::Other };
+    if note.key.starts_with(SCHEMA) {
+        return match serde_json::from_slice::<TableNote>(value) {
+            Ok(t) => Read::Table((t.database, t.table), t.version.filter(Version::is_known_form)),
+            Err(_) => Read::Unknown,
+        };
+    }
+    if note.key.starts_with(QUARANTINE) {
+        return match serde_json::from_slice::<Quarantined>(value) {
+            Ok(q) => Read::Quarantined((q.database.clone(), q.table.clone()), q),
+            Err(_) => Read::Unknown,
+        };
+    }
+    Read::Other
+}

@@ -1,0 +1,250 @@
+//! The way out of quarantine: somebody says what the table looked like, and the events that were kept are decoded.
+//!
+//! Pure: blocks in, blocks out. Statements about the table that lie between the kept events (as rows of
+//! `forebay.schema_changes`) carry the definition on, so that one definition serves for a span with changes in it.
+
+use std::sync::Arc;
+
+use arrow_array::Array as _;
+use arrow_array::cast::AsArray as _;
+use arrow_array::types::{Int32Type, Int64Type};
+use forebay_model::{Batch, Block, Fault, TableSchema, Txn, quarantine, schema_changes};
+
+use super::follow::Said;
+use super::history::History;
+use super::lex::Modes;
+use super::note::{Key, full_name};
+use super::sqltype::SqlType;
+use super::statement::{Body, Statement, parse};
+use super::version::{ColumnDef, Misfit, Version};
+use crate::codes;
+use crate::mysql::binlog::{Header, RowsHead, TableMap};
+use crate::mysql::blocks::{Building, Finished, Opened, Resume};
+use crate::mysql::decode::Plan;
+use crate::mysql::wire::Conn;
+use crate::mysql::{Config, Limits};
+
+/// What a table looks like, by somebody who knows: its CREATE TABLE statement, or the server.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Definition {
+    key: Key,
+    pub(crate) version: Version,
+}
+
+impl Definition {
+    /// From a CREATE TABLE statement, such as SHOW CREATE TABLE prints.
+    ///
+    /// # Errors
+    /// If it is none, or holds something that is not understood.
+    pub fn of_statement(database: &str, table: &str, sql: &str) -> Result<Self, Fault> {
+        let body = match parse(sql, Modes::default()) {
+            Some(Statement::Create { body, .. }) => body.map_err(|why| unusable(database, table, &why.0))?,
+            _ => return Err(unusable(database, table, "the statement is no CREATE TABLE")),
+        };
+        let Body::Columns { elements, charset } = body else {
+            return Err(unusable(database, table, "CREATE TABLE ... LIKE does not say the columns"));
+        };
+        // the server's own default, where the statement says none
+        let charset = charset.or_else(|| Some("utf8mb4".into()));
+        let version = Version::created(&elements, charset);
+        Ok(Definition { key: (database.into(), table.into()), version })
+    }
+
+    /// From a table schema.
+    ///
+    /// # Errors
+    /// If the type of a column is not understood.
+    pub fn of_schema(schema: &TableSchema) -> Result<Self, Fault> {
+        let mut columns = Vec::with_capacity(schema.columns.len());
+        for column in &schema.columns {
+            let ty = SqlType::of_catalog(&column.native, Modes::default())
+                .map_err(|why| unusable(&schema.database, &schema.table, &why.0))?;
+            let (name, nullable) = (column.name.clone(), column.nullable);
+            columns.push(ColumnDef { name, ty, nullable, charset: None });
+        }
+        let name = |&i: &u32| schema.columns.get(i as usize).map(|c| c.name.clone());
+        let key = schema.key.iter().filter_map(name).collect();
+        let version = Version::new(columns, key, None);
+        Ok(Definition { key: (schema.database.clone(), schema.table.clone()), version })
+    }
+
+    /// What the server says now.
+    ///
+    /// # Errors
+    /// If the server cannot be reached, or does not know the table.
+    pub async fn of_server(config: &Config, database: &str, table: &str) -> Result<Self, Fault> {
+        let mut conn = Conn::open(config).await?;
+        let key: Key = (database.into(), table.into());
+        let mut catalog = super::lookup::catalog(&mut conn, config, Some(&key)).await?;
+        conn.quit().await;
+        let version = catalog.take(&key);
+        let version = version.ok_or_else(|| {
+            unusable(database, table, "the server has no such table, or the account may not see it")
+        })?;
+        Ok(Definition { key, version })
+    }
+
+    /// The database.
+    pub fn database(&self) -> &str {
+        &self.key.0
+    }
+
+    /// The table.
+    pub fn table(&self) -> &str {
+        &self.key.1
+    }
+}
+
+fn unusable(database: &str, table: &str, why: &str) -> Fault {
+    Fault::new(codes::DEFINITION, format!("the definition of {database}.{table} cannot be used: {why}"))
+        .fix("give what SHOW CREATE TABLE printed when the rows were written")
+}
+
+/// Decodes the events of one table that a stretch of the changelog has kept, by one definition: see [`Recovery`].
+///
+/// # Errors
+/// If the definition does not fit the events.
+pub fn decode_quarantined(kept: &Block, table: &TableSchema) -> Result<Block, Fault> {
+    Recovery::new(Definition::of_schema(table)?)?.decode(kept)
+}
+
+/// Decodes what was kept of one table, block after block, in the changelog's order.
+#[derive(Debug)]
+pub struct Recovery {
+    key: Key,
+    history: History,
+    events: u64,
+}
+
+impl Recovery {
+    /// Begins with the definition that the first kept event was written with.
+    ///
+    /// # Errors
+    /// Never, unless this program is wrong about its own tables.
+    pub fn new(definition: Definition) -> Result<Self, Fault> {
+        let mut history = History::new(&crate::mysql::bench::everything(), &[], false)?;
+        history.set(definition.key.clone(), Some(definition.version));
+        Ok(Recovery { key: definition.key, history, events: 0 })
+    }
+
+    /// Goes on by another definition, where a statement between the events was not understood.
+    pub fn redefine(&mut self, definition: Definition) {
+        self.history.set(self.key.clone(), Some(definition.version));
+    }
+
+    /// Events that were decoded.
+    pub fn events(&self) -> u64 {
+        self.events
+    }
+
+    /// The table as it is after the last block, for [`Stream::lift`](crate::mysql::Stream::lift); `None` if a statement
+    /// was not understood, or dropped the table, and nothing was kept since.
+    pub fn definition(&self) -> Option<Definition> {
+        let version = self.history.tables.get(&self.key).cloned().flatten()?;
+        Some(Definition { key: self.key.clone(), version })
+    }
+
+    /// Decodes the table's kept events in a block of the changelog. What comes out has the transactions of the kept
+    /// events, and offsets from 0; other rows are left out.
+    ///
+    /// # Errors
+    /// If the definition does not fit an event, which is then not decoded, as all behind it; go on with a block that begins
+    /// there, after [`redefine`](Self::redefine).
+    pub fn decode(&mut self, block: &Block) -> Result<Block, Fault> {
+        let limits = Limits { block_bytes: usize::MAX, block_rows: usize::MAX, ..Limits::default() };
+        let mut building = Building::new(limits);
+        let mut last_txn = None;
+        for (b, r) in block.runs_in_order() {
+            let batch = &block.batches[b as usize];
+            let run = batch.runs[r as usize];
+            let is = |table: &Arc<TableSchema>| {
+                batch.table.database == table.database && batch.table.table == table.table
+            };
+            let (kept, changes) = (is(quarantine()), is(schema_changes()));
+            if !kept && !changes {
+                continue;
+            }
+            for row in batch.run_rows(r as usize) {
+                let text = |column: usize| batch.columns[column].as_string::<i32>().value(row);
+                if (text(0), text(1)) != (self.key.0.as_str(), self.key.1.as_str()) {
+                    continue;
+                }
+                if changes {
+                    if batch.columns[2].is_valid(row) {
+                        self.follow(text(0), text(2));
+                    }
+                    continue;
+                }
+                let Some(txn) = block.origin.txns.get(run.txn as usize) else {
+                    return Err(damaged(&self.key));
+                };
+                if last_txn.replace(run.txn).is_some_and(|last| last != run.txn) {
+                    building.end_transaction();
+                }
+                let open = opened(block, txn);
+                self.row(&mut building, batch, row, (run.pos, block.origin.file(txn), &open))?;
+            }
+        }
+        building.end_transaction();
+        let Finished { block, fault, .. } = building.finish();
+        if let Some(fault) = fault {
+            return Err(fault);
+        }
+        self.events += u64::from(block.events);
+        Ok(block)
+    }
+
+    fn follow(&mut self, database: &str, statement: &str) {
+        let said = Said::again(statement, database, self.history.modes);
+        self.history.follow(&said);
+    }
+
+    /// Decodes one kept rows event.
+    fn row(
+        &mut self,
+        building: &mut Building,
+        batch: &Batch,
+        row: usize,
+        from: (u64, &str, &Opened),
+    ) -> Result<(), Fault> {
+        let bytes = |column: usize| batch.columns[column].as_binary::<i32>().value(row);
+        let kind = batch.columns[2].as_primitive::<Int32Type>().value(row) as u8;
+        let seconds = batch.columns[5].as_primitive::<Int64Type>().value(row) as u32;
+        let map = TableMap::parse(bytes(3)).map_err(|_| damaged(&self.key))?;
+        let whole = if map.full {
+            map
+        } else {
+            let known = self.history.tables.get(&self.key).and_then(Option::as_ref);
+            let Some(known) = known else {
+                let why = "a statement between the kept events was not understood: define the table anew from there on";
+                return Err(unusable(&self.key.0, &self.key.1, why));
+            };
+            known.fits(&map).map_err(|Misfit(why)| unusable(&self.key.0, &self.key.1, &why))?;
+            known.complete(&map)
+        };
+        let plan = Arc::new(Plan::new(&whole)?);
+        let body = bytes(4);
+        let head = RowsHead::parse(kind, body).map_err(|_| damaged(&self.key))?;
+        if head.columns != plan.table.columns.len() {
+            return Err(damaged(&self.key));
+        }
+        let header = Header { kind, seconds, server_id: from.2.server_id, ..Header::default() };
+        let filling = building.filling(&plan);
+        building.rows(filling, &header, &head, from, Resume::default()).map_err(|_| damaged(&self.key))?;
+        Ok(())
+    }
+}
+
+fn opened(block: &Block, txn: &Txn) -> Opened {
+    Opened {
+        gtid: block.origin.gtid(txn),
+        commit_us: txn.commit_us,
+        thread: txn.thread,
+        server_id: txn.server_id,
+    }
+}
+
+fn damaged(key: &Key) -> Fault {
+    Fault::new(codes::DEFINITION, format!("an event kept of {} makes no sense", full_name(key)))
+        .fix("report this; the table's other events can be had by a snapshot")
+}

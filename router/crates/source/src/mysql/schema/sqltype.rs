@@ -1,0 +1,418 @@
+//! A column's type as a statement or `information_schema` writes it, and what a table map must say for it.
+//!
+//! Kept in one form for every way of writing it: aliases, display widths and ZEROFILL are gone, so that two equal types
+//! are equal values.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use super::charsets::{of_number, widest};
+use super::lex::{Lexer, Modes, Token};
+use super::reader::{Reader, Unclear, unclear};
+use crate::mysql::binlog::{RawColumn, Special, types};
+use crate::mysql::decode::text_size;
+
+/// See the module.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct SqlType {
+    /// The server's own word, lower case.
+    pub(crate) name: String,
+    /// What stands in brackets, for the types that it means something for.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) args: Vec<u32>,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) unsigned: bool,
+    /// Of ENUM and SET.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) members: Vec<String>,
+}
+
+/// What a type's words say about the column besides its type.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Aside {
+    pub(super) charset: Option<String>,
+    /// SERIAL.
+    pub(super) not_null: bool,
+}
+
+impl fmt::Display for SqlType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.name)?;
+        if self.is_listed() {
+            let quoted: Vec<String> =
+                self.members.iter().map(|m| format!("'{}'", m.replace('\'', "''"))).collect();
+            write!(f, "({})", quoted.join(","))?;
+        } else if !(self.args.is_empty() || self.is_temporal() && self.args == [0]) {
+            let args: Vec<String> = self.args.iter().map(u32::to_string).collect();
+            write!(f, "({})", args.join(","))?;
+        }
+        f.write_str(if self.unsigned { " unsigned" } else { "" })
+    }
+}
+
+impl SqlType {
+    fn plain(name: &str) -> Self {
+        SqlType { name: name.to_owned(), ..Default::default() }
+    }
+
+    /// From COLUMN_TYPE of `information_schema`.
+    pub(crate) fn of_catalog(text: &str, modes: Modes) -> Result<Self, Unclear> {
+        // whatever the session's mode, members are written with doubled quotes and with escapes
+        let tokens: Vec<Token<'_>> = Lexer::new(text, Modes { sql_mode: 0, ..modes }).collect();
+        let mut reader = Reader::new(&tokens);
+        let (mut ty, _) = Self::read(&mut reader, modes)?;
+        ty.unsigned |= reader.names_left().any(|w| matches!(w, "unsigned" | "zerofill"));
+        Ok(ty)
+    }
+
+    /// From a statement; stops behind the type and its brackets.
+    pub(super) fn read(at: &mut Reader<'_, '_>, modes: Modes) -> Result<(Self, Aside), Unclear> {
+        let word = at.keyword();
+        at.bump();
+        let mut aside = Aside::default();
+        let national = |aside: &mut Aside| aside.charset = Some("utf8mb3".into());
+        let name = match word.as_str() {
+            "tinyint" | "int1" | "bool" | "boolean" => "tinyint",
+            "smallint" | "int2" => "smallint",
+            "mediumint" | "int3" | "middleint" => "mediumint",
+            "int" | "integer" | "int4" => "int",
+            "bigint" | "int8" => "bigint",
+            "serial" => {
+                aside.not_null = true;
+                return Ok((SqlType { unsigned: true, ..Self::plain("bigint") }, aside));
+            }
+            "float" | "float4" => "float",
+            "real" if modes.real_is_float() => "float",
+            "double" | "float8" | "real" => {
+                at.eat("precision");
+                "double"
+            }
+            "decimal" | "dec" | "numeric" | "fixed" => "decimal",
+            "char" | "character" if at.eat("varying") => "varchar",
+            "char" | "character" => "char",
+            "nchar" => {
+                national(&mut aside);
+                if at.eat("varchar") || at.eat("varying") { "varchar" } else { "char" }
+            }
+            "national" => {
+                national(&mut aside);
+                let varchar = at.eat("varchar") || at.eat("varcharacter");
+                let _ = varchar || at.eat("char") || at.eat("character");
+                if varchar || at.eat("varying") { "varchar" } else { "char" }
+            }
+            "nvarchar" => {
+                national(&mut aside);
+                "varchar"
+            }
+            "varchar" | "varcharacter" => "varchar",
+            "long" if at.eat("varbinary") => "mediumblob",
+            "long" => {
+                let _ = at.eat("varchar") || at.eat_all(&["char", "varying"]);
+                "mediumtext"
+            }
+            "json" if modes.mariadb => {
+                aside.charset = Some("utf8mb4".into());
+                "longtext"
+            }
+            "geometrycollection" => "geomcollection",
+            "bit" | "year" | "date" | "time" | "datetime" | "timestamp" | "binary" | "varbinary" => &word,
+            "tinyblob" | "blob" | "mediumblob" | "longblob" => &word,
+            "tinytext" | "text" | "mediumtext" | "longtext" => &word,
+            "enum" | "set" | "json" | "vector" | "inet4" | "inet6" | "uuid" => &word,
+            "geometry" | "point" | "linestring" | "polygon" | "multipoint" | "multilinestring"
+            | "multipolygon" | "geomcollection" => &word,
+            _ => return unclear("a column's type is not known"),
+        };
+        let mut ty = Self::plain(name);
+        if ty.is_listed() {
+            ty.members = members(at)?;
+            return Ok((ty, aside));
+        }
+        let args = if at.is_mark(b'(') { numbers(at)? } else { Vec::new() };
+        let first = args.first().copied();
+        ty.args = match name {
+            "decimal" => vec![first.unwrap_or(10), args.get(1).copied().unwrap_or(0)],
+            "char" | "binary" | "bit" => vec![first.unwrap_or(1)],
+            "varchar" | "varbinary" => vec![first.unwrap_or(1)],
+            "time" | "datetime" | "timestamp" => vec![first.unwrap_or(0)],
+            // which of the four it is depends on the character set
+            "text" | "blob" => first.into_iter().collect(),
+            "float" if args.len() == 1 && first > Some(24) => {
+                ty.name = "double".into();
+                Vec::new()
+            }
+            _ => Vec::new(),
+        };
+        Ok((ty, aside))
+    }
+
+    fn is_listed(&self) -> bool {
+        matches!(self.name.as_str(), "enum" | "set")
+    }
+
+    fn is_temporal(&self) -> bool {
+        matches!(self.name.as_str(), "time" | "datetime" | "timestamp")
+    }
+
+    /// Whether values are text in some character set.
+    pub(super) fn is_text(&self) -> bool {
+        matches!(self.name.as_str(), "char" | "varchar" | "tinytext" | "text" | "mediumtext" | "longtext")
+    }
+
+    /// Whether a character set belongs to the column.
+    pub(super) fn has_charset(&self) -> bool {
+        self.is_text() || self.is_listed()
+    }
+
+    /// The type in this character set: BINARY instead of CHAR for none, and TEXT(n) as large as it must be.
+    pub(super) fn settle(&mut self, charset: Option<&str>) {
+        if charset == Some("binary") && self.is_text() {
+            self.name = match self.name.as_str() {
+                "char" => "binary".into(),
+                "varchar" => "varbinary".into(),
+                other => other.replace("text", "blob"),
+            };
+        }
+        let Some(&chars) = self.args.first() else { return };
+        let (kind, wide) = match self.name.as_str() {
+            "text" => ("text", widest(charset.unwrap_or("utf8mb4"))),
+            "blob" => ("blob", 1),
+            _ => return,
+        };
+        self.args.clear();
+        self.name = sized(kind, u64::from(chars) * wide as u64);
+    }
+
+    /// Whether it is TEXT of some size.
+    pub(super) fn is_large_text(&self) -> bool {
+        matches!(self.name.as_str(), "tinytext" | "text" | "mediumtext" | "longtext")
+    }
+
+    /// The most characters that a text in this character set holds; `None` if it is no text.
+    pub(super) fn most_chars(&self, charset: Option<&str>) -> Option<u64> {
+        let bytes: u64 = match self.name.as_str() {
+            "char" | "varchar" => return self.args.first().map(|&n| n.into()),
+            "tinytext" => 0xff,
+            "text" => 0xffff,
+            "mediumtext" => 0xff_ffff,
+            "longtext" | "json" => 0xffff_ffff,
+            _ => return None,
+        };
+        Some(bytes / widest(charset.unwrap_or("utf8mb4")) as u64)
+    }
+
+    /// TEXT of the size that holds so many characters of this character set.
+    pub(super) fn grow(&mut self, chars: u64, charset: &str) {
+        self.name = sized("text", chars.saturating_mul(widest(charset) as u64));
+        self.settle(Some(charset));
+    }
+
+    /// The type after CONVERT TO CHARACTER SET: as many characters must still fit.
+    pub(super) fn convert(&mut self, from: Option<&str>, to: &str) {
+        match self.most_chars(from) {
+            // four times as much would be no more
+            Some(chars) if self.is_large_text() && self.name != "longtext" => self.grow(chars, to),
+            _ => self.settle(Some(to)),
+        }
+    }
+
+    /// From a table map's column.
+    pub(super) fn of_map(raw: &RawColumn) -> Self {
+        use types::*;
+        let [a, b] = raw.meta;
+        let binary = raw.collation == Some(63);
+        let chars = || {
+            let wide = raw.collation.map_or(1, |c| widest(&of_number(c)));
+            // with one more for how it is compressed
+            let bytes = text_size(raw).0 - usize::from(raw.code == VARCHAR_COMPRESSED);
+            vec![(bytes / wide) as u32]
+        };
+        if let Some(special) = raw.special {
+            return Self::of_special(raw.code, special);
+        }
+        let (name, args): (&str, Vec<u32>) = match raw.code {
+            TINY => ("tinyint", vec![]),
+            SHORT => ("smallint", vec![]),
+            INT24 => ("mediumint", vec![]),
+            LONG => ("int", vec![]),
+            LONGLONG => ("bigint", vec![]),
+            FLOAT => ("float", vec![]),
+            DOUBLE => ("double", vec![]),
+            DECIMAL => ("decimal", vec![a.into(), b.into()]),
+            YEAR => ("year", vec![]),
+            DATE | NEWDATE => ("date", vec![]),
+            TIME => ("time", vec![a.into()]),
+            TIME_OLD => ("time", vec![0]),
+            DATETIME_OLD => ("datetime", vec![0]),
+            TIMESTAMP_OLD => ("timestamp", vec![0]),
+            DATETIME => ("datetime", vec![a.into()]),
+            TIMESTAMP => ("timestamp", vec![a.into()]),
+            BIT => ("bit", vec![u32::from(b) * 8 + u32::from(a)]),
+            ENUM => ("enum", vec![]),
+            SET => ("set", vec![]),
+            STRING => (if binary { "binary" } else { "char" }, chars()),
+            VARCHAR | VARCHAR_COMPRESSED | VAR_STRING => {
+                (if binary { "varbinary" } else { "varchar" }, chars())
+            }
+            TINY_BLOB..=BLOB | BLOB_COMPRESSED => {
+                let names = if binary {
+                    ["tinyblob", "blob", "mediumblob", "longblob"]
+                } else {
+                    ["tinytext", "text", "mediumtext", "longtext"]
+                };
+                (names[usize::from(a.saturating_sub(1).min(3))], vec![])
+            }
+            JSON => ("json", vec![]),
+            VECTOR => ("vector", vec![]),
+            GEOMETRY => {
+                let names = [
+                    "geometry",
+                    "point",
+                    "linestring",
+                    "polygon",
+                    "multipoint",
+                    "multilinestring",
+                    "multipolygon",
+                ];
+                let subtype = raw.geometry.and_then(|g| usize::try_from(g).ok()).unwrap_or(0);
+                (names.get(subtype).copied().unwrap_or("geomcollection"), vec![])
+            }
+            _ => ("unknown", vec![]),
+        };
+        let members = raw.members.iter().map(|m| String::from_utf8_lossy(m).into_owned()).collect();
+        SqlType { name: name.to_owned(), args, unsigned: raw.unsigned, members }
+    }
+
+    fn of_special(code: u8, special: Special) -> Self {
+        let (name, args) = match special {
+            Special::Inet4 => ("inet4", vec![]),
+            Special::Inet6 => ("inet6", vec![]),
+            Special::Uuid => ("uuid", vec![]),
+            Special::Old(digits) => match code {
+                types::TIME_OLD => ("time", vec![digits.into()]),
+                types::DATETIME_OLD => ("datetime", vec![digits.into()]),
+                _ => ("timestamp", vec![digits.into()]),
+            },
+        };
+        SqlType { args, ..Self::plain(name) }
+    }
+
+    /// What no table map shows of a column of this type, if its table map can be that of MariaDB's own types.
+    pub(super) fn special(&self) -> Option<Special> {
+        match self.name.as_str() {
+            "inet4" => Some(Special::Inet4),
+            "inet6" => Some(Special::Inet6),
+            "uuid" => Some(Special::Uuid),
+            "time" | "datetime" | "timestamp" => {
+                Some(Special::Old(self.args.first().copied().unwrap_or(0).min(6) as u8))
+            }
+            _ => None,
+        }
+    }
+
+    /// Whether rows of a column of this type, in this character set, are written as the table map says.
+    pub(super) fn fits(&self, raw: &RawColumn, charset: Option<&str>, signedness: bool) -> bool {
+        use types::*;
+        let [a, b] = raw.meta;
+        let arg = |n: usize| self.args.get(n).copied().unwrap_or(0);
+        let number = |code: u8| raw.code == code && (!signedness || raw.unsigned == self.unsigned);
+        let binary = raw.collation == Some(63);
+        let text = |wanted: bool| raw.collation.is_none() || binary != wanted;
+        let more = usize::from(raw.code == VARCHAR_COMPRESSED);
+        let bytes = |wide: usize| text_size(raw).0 == arg(0) as usize * wide + more;
+        // the table map leads about the character set: ours may be a guess
+        let wide = || match (raw.collation, charset) {
+            (Some(c), _) => widest(&of_number(c)),
+            (None, Some(charset)) => widest(charset),
+            (None, None) => 4,
+        };
+        let is_blob = (TINY_BLOB..=BLOB).contains(&raw.code) || raw.code == BLOB_COMPRESSED;
+        let blob = |n: u8, wanted: bool| is_blob && a == n && text(wanted);
+        // the old ones have no digits in the table map
+        let time = |code: u8, old: u8| raw.code == code && u32::from(a) == arg(0) || raw.code == old;
+        match self.name.as_str() {
+            "tinyint" => number(TINY),
+            "smallint" => number(SHORT),
+            "mediumint" => number(INT24),
+            "int" => number(LONG),
+            "bigint" => number(LONGLONG),
+            "float" => number(FLOAT),
+            "double" => number(DOUBLE),
+            "decimal" => number(DECIMAL) && [u32::from(a), u32::from(b)] == [arg(0), arg(1)],
+            "year" => raw.code == YEAR,
+            "date" => matches!(raw.code, DATE | NEWDATE),
+            "time" => time(TIME, TIME_OLD),
+            "datetime" => time(DATETIME, DATETIME_OLD),
+            "timestamp" => time(TIMESTAMP, TIMESTAMP_OLD),
+            "bit" => raw.code == BIT && u32::from(b) * 8 + u32::from(a) == arg(0),
+            "enum" => raw.code == ENUM && usize::from(b) == if self.members.len() > 255 { 2 } else { 1 },
+            "set" => {
+                let size = self.members.len().div_ceil(8);
+                raw.code == SET && usize::from(b) == if size > 4 { 8 } else { size }
+            }
+            "char" => raw.code == STRING && text(true) && bytes(wide()),
+            "varchar" => {
+                matches!(raw.code, VARCHAR | VARCHAR_COMPRESSED | VAR_STRING) && text(true) && bytes(wide())
+            }
+            "binary" => raw.code == STRING && text(false) && bytes(1),
+            "varbinary" => {
+                matches!(raw.code, VARCHAR | VARCHAR_COMPRESSED | VAR_STRING) && text(false) && bytes(1)
+            }
+            "inet4" => raw.code == STRING && text_size(raw).0 == 4,
+            "inet6" | "uuid" => raw.code == STRING && text_size(raw).0 == 16,
+            "tinyblob" => blob(1, false),
+            "blob" => blob(2, false),
+            "mediumblob" => blob(3, false),
+            "longblob" => blob(4, false),
+            "tinytext" => blob(1, true),
+            "text" => blob(2, true),
+            "mediumtext" => blob(3, true),
+            "longtext" => blob(4, true),
+            "json" => raw.code == JSON,
+            "vector" => raw.code == VECTOR,
+            _ => raw.code == GEOMETRY && raw.geometry.is_none_or(|_| Self::of_map(raw).name == self.name),
+        }
+    }
+}
+
+/// The smallest of the four sizes of TEXT or BLOB that holds so many bytes.
+fn sized(kind: &str, bytes: u64) -> String {
+    let size = match bytes {
+        0..=0xff => "tiny",
+        0x100..=0xffff => "",
+        0x1_0000..=0xff_ffff => "medium",
+        _ => "long",
+    };
+    format!("{size}{kind}")
+}
+
+fn numbers(at: &mut Reader<'_, '_>) -> Result<Vec<u32>, Unclear> {
+    let mut inside = at.brackets()?;
+    let mut numbers = Vec::new();
+    while let Some(token) = inside.bump() {
+        match token {
+            Token::Word(w) if numbers.len() < 2 => match w.parse() {
+                Ok(n) => numbers.push(n),
+                Err(_) => return unclear("a type's length is not a number"),
+            },
+            Token::Mark(b',') => {}
+            _ => return unclear("a type's length is not a number"),
+        }
+    }
+    Ok(numbers)
+}
+
+fn members(at: &mut Reader<'_, '_>) -> Result<Vec<String>, Unclear> {
+    let mut inside = at.brackets()?;
+    let mut members = Vec::new();
+    while let Some(token) = inside.bump() {
+        match token {
+            // spaces at the end are not part of a member
+            Token::Text(t) => members.push(t.trim_end_matches(' ').to_owned()),
+            Token::Mark(b',') => {}
+            _ => return unclear("a member of ENUM or SET is not a text"),
+        }
+    }
+    Ok(members)
+}
