@@ -17,6 +17,7 @@ impl Decoder {
         let config = Config {
             host: String::new(),
             port: 0,
+            hosts: Vec::new(),
             user: String::new(),
             password: None,
             tls: Tls::Disabled,

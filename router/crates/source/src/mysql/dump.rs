@@ -4,7 +4,7 @@
 //! buffer, after their checksum was found right; events inside a compressed transaction come out like all others. What
 //! reads events knows nothing of packets, checksums or compression.
 //!
-//! Format: MySQL source documentation, "COM_BINLOG_DUMP_GTID", "COM_REGISTER_SLAVE".
+//! Format: MySQL source documentation, "COM_BINLOG_DUMP", "COM_BINLOG_DUMP_GTID", "COM_REGISTER_SLAVE".
 
 use std::time::Duration;
 
@@ -26,6 +26,15 @@ const LARGEST_EVENT: usize = (1 << 30) + (1 << 20);
 /// Flag: the set of GTIDs is what counts, not file and offset.
 const THROUGH_GTID: u16 = 4;
 
+/// From where on the binlog is asked for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum From<'a> {
+    /// Every transaction that is not in the set.
+    Behind(&'a GtidSet),
+    /// A file and an offset in it.
+    At(&'a str, u32),
+}
+
 /// A running binlog dump.
 #[derive(Debug)]
 pub(crate) struct Dump {
@@ -42,12 +51,12 @@ pub(crate) struct Dump {
 }
 
 impl Dump {
-    /// Asks for every transaction that is not in `gtids`.
+    /// Asks for the binlog.
     pub(crate) async fn start(
         mut conn: Conn,
         config: &Config,
         server_id: u32,
-        gtids: &GtidSet,
+        from: From<'_>,
     ) -> Result<Dump, Fault> {
         let failed = || format!("cannot read the binlog of {}", config.address());
         let period = HEARTBEAT.as_nanos();
@@ -72,14 +81,26 @@ impl Dump {
         answer.map_err(|e| faults::wire(e, &failed()))?;
         conn.inbox.done();
 
-        let set = encode_set(gtids);
-        let mut dump = vec![0x1e];
-        dump.extend_from_slice(&THROUGH_GTID.to_le_bytes());
-        dump.extend_from_slice(&server_id.to_le_bytes());
-        dump.extend_from_slice(&0u32.to_le_bytes());
-        dump.extend_from_slice(&4u64.to_le_bytes());
-        dump.extend_from_slice(&(set.len() as u32).to_le_bytes());
-        dump.extend_from_slice(&set);
+        let mut dump = Vec::new();
+        match from {
+            From::Behind(gtids) => {
+                let set = encode_set(gtids);
+                dump.push(0x1e);
+                dump.extend_from_slice(&THROUGH_GTID.to_le_bytes());
+                dump.extend_from_slice(&server_id.to_le_bytes());
+                dump.extend_from_slice(&0u32.to_le_bytes());
+                dump.extend_from_slice(&4u64.to_le_bytes());
+                dump.extend_from_slice(&(set.len() as u32).to_le_bytes());
+                dump.extend_from_slice(&set);
+            }
+            From::At(file, pos) => {
+                dump.push(0x12);
+                dump.extend_from_slice(&pos.to_le_bytes());
+                dump.extend_from_slice(&0u16.to_le_bytes());
+                dump.extend_from_slice(&server_id.to_le_bytes());
+                dump.extend_from_slice(file.as_bytes());
+            }
+        }
         conn.command(&dump).await.map_err(|e| faults::wire(e, &failed()))?;
         let heard = Instant::now();
         Ok(Dump { conn, server_id, checksum: None, at_hand: None, payload: None, heard, events: 0 })

@@ -11,10 +11,11 @@ use forebay_model::{Block, Fault, Gtid, Note, Position};
 use tokio::time::Instant;
 
 use super::blocks::Finished;
-use super::dump::Dump;
+use super::dump::{Dump, From};
+use super::reach::{Reached, reach};
+use super::relation::Way;
 use super::transactions::{Taken, Transactions};
-use super::wire::Conn;
-use super::{Config, Limits, Start, identity};
+use super::{Config, Limits, Start};
 
 /// An event older than this was not written just now: the source is catching up.
 const BEHIND: Duration = Duration::from_secs(2);
@@ -38,6 +39,8 @@ pub struct Captured {
 /// What a stream has done so far.
 #[derive(Clone, Debug, Default)]
 pub struct Stats {
+    /// The server's `host:port`.
+    pub host: String,
     /// Received from the server.
     pub bytes: u64,
     /// Binlog events received.
@@ -57,6 +60,10 @@ pub struct Stats {
 /// A server's changes, from a position on.
 #[derive(Debug)]
 pub struct Stream {
+    /// `host:port`.
+    host: String,
+    /// Which server this is, if that was not noted yet.
+    note: Option<Note>,
     dump: Dump,
     transactions: Transactions,
     limits: Limits,
@@ -84,23 +91,50 @@ impl Stream {
     /// # Errors
     /// If the server cannot be reached, refuses the account, or does not have what `start` needs any more.
     pub async fn connect(config: &Config, start: Start, limits: Limits) -> Result<Stream, Fault> {
-        let mut conn = Conn::open(config).await?;
-        let server_id = identity::server_id(&mut conn, config).await?;
-        let position = identity::resolve(&mut conn, config, start).await?;
-        let dump = Dump::start(conn, config, server_id, &position.gtids).await?;
+        Stream::resume(config, start, limits, &[]).await
+    }
+
+    /// As [`connect`](Self::connect), with what was noted with the position of `start`: it says which server that is of.
+    ///
+    /// The first of the config's hosts that can be reached, meets the demands and has what `start` needs is read.
+    ///
+    /// # Errors
+    /// As [`connect`](Self::connect); of several hosts, one fault that tells each one's.
+    pub async fn resume(
+        config: &Config,
+        start: Start,
+        limits: Limits,
+        notes: &[Note],
+    ) -> Result<Stream, Fault> {
+        let Reached { conn, config, server_id, position, way, note } = reach(config, &start, notes).await?;
+        let from = match way {
+            Way::Gtids => From::Behind(&position.gtids),
+            Way::File => {
+                let pos = u32::try_from(position.pos).expect("it was made to lie within four bytes");
+                From::At(&position.file, pos)
+            }
+        };
+        let dump = Dump::start(conn, &config, server_id, from).await?;
         tracing::info!(
             server = config.address(),
             version = dump.server().version,
             tls = dump.server().tls,
             server_id,
             gtids = %position.gtids,
+            file = position.file,
+            pos = position.pos,
             "reading the binlog"
         );
+        let host = config.address();
+        let mut transactions = Transactions::new(config, limits, position.clone());
+        transactions.by_file = way == Way::File;
         Ok(Stream {
+            host,
+            note,
             dump,
-            given_position: position.clone(),
+            given_position: position,
             failed: None,
-            transactions: Transactions::new(config.clone(), limits, position),
+            transactions,
             limits,
             ready: VecDeque::with_capacity(2),
             opened: None,
@@ -164,6 +198,7 @@ impl Stream {
         let (bytes, events) = self.dump.received();
         let server = self.dump.server();
         Stats {
+            host: self.host.clone(),
             bytes,
             events,
             last_event_us: self.transactions.last_event_us,
@@ -262,6 +297,9 @@ impl Stream {
     fn give_before(&mut self, block: Block, fault: Fault) {
         let mut position = self.given_position.clone();
         let gtids = |block: &Block| -> Option<Vec<Gtid>> {
+            if self.transactions.by_file {
+                return None;
+            }
             let last = block.batches.iter().flat_map(|b| &b.runs).map(|r| r.txn).max()?;
             block.origin.txns[..=last as usize].iter().map(|t| block.origin.gtid(t)).collect()
         };
@@ -272,9 +310,10 @@ impl Stream {
         self.failed = Some(fault);
     }
 
-    fn give(&mut self, captured: Captured) {
+    fn give(&mut self, mut captured: Captured) {
         self.pieces = captured.position.is_none();
         if let Some(position) = &captured.position {
+            captured.notes.extend(self.note.take());
             self.given_position.clone_from(position);
             self.given_moves = Some(self.transactions.moves);
             self.given = Instant::now();

@@ -7,7 +7,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use forebay_model::{Fault, Position};
+use forebay_model::{Fault, Gtid, Position};
 
 use super::binlog::{Event, GtidEvent, Header, Meaning, Query, Rotate, RowsHead, TableMap, kinds, table_of};
 use super::blocks::{Building, Opened, Resume};
@@ -60,6 +60,8 @@ pub(crate) struct Transactions {
     /// Where the event before ends, in full (the header has 32 bits of it).
     end: u64,
     resume: Resume,
+    /// Transactions are counted by file and offset, whether they have GTIDs or not.
+    pub(crate) by_file: bool,
     /// How often the position moved.
     pub(crate) moves: u64,
     /// The newest event's time, microseconds since 1970; 0 = none yet.
@@ -80,6 +82,7 @@ impl Transactions {
             begun: false,
             rows: false,
             resume: Resume::default(),
+            by_file: false,
             moves: 0,
             last_event_us: 0,
         }
@@ -188,12 +191,16 @@ impl Transactions {
         let garbled = |Garbled| self.garbled(event);
         match event.header.kind {
             kinds::GTID => {
-                let gtid = GtidEvent::parse(body).map_err(garbled)?;
-                self.open(gtid)?;
+                let event = GtidEvent::parse(body).map_err(garbled)?;
+                self.open(Some(event.gtid), event.commit_us)?;
             }
             kinds::GTID_TAGGED => {
-                let gtid = GtidEvent::parse_tagged(body).map_err(garbled)?;
-                self.open(gtid)?;
+                let event = GtidEvent::parse_tagged(body).map_err(garbled)?;
+                self.open(Some(event.gtid), event.commit_us)?;
+            }
+            kinds::ANONYMOUS_GTID if self.by_file => {
+                let commit_us = GtidEvent::parse_anonymous(body).map_err(garbled)?;
+                self.open(None, commit_us)?;
             }
             kinds::ANONYMOUS_GTID => {
                 let what = format!("the transaction at {} has no GTID", self.at(event));
@@ -262,12 +269,12 @@ impl Transactions {
         Ok(())
     }
 
-    fn open(&mut self, event: GtidEvent) -> Result<(), Fault> {
+    fn open(&mut self, gtid: Option<Gtid>, commit_us: u64) -> Result<(), Fault> {
         if self.open.is_some() {
             return Err(self.cut());
         }
-        self.last_event_us = event.commit_us;
-        self.open = Some(Opened { gtid: Some(event.gtid), commit_us: event.commit_us, ..Default::default() });
+        self.last_event_us = commit_us;
+        self.open = Some(Opened { gtid, commit_us, ..Default::default() });
         Ok(())
     }
 
@@ -336,6 +343,7 @@ impl Transactions {
     fn commit(&mut self, event: &Event<'_>) {
         if let Some(open) = self.open.take()
             && let Some(gtid) = open.gtid
+            && !self.by_file
         {
             self.position.gtids.add(&gtid);
         }

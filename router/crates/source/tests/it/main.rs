@@ -1,6 +1,9 @@
 //! The source against a real MySQL server.
 
 mod charsets;
+mod doctor;
+mod failover;
+mod position;
 mod preflight;
 mod stream;
 mod text;
@@ -20,6 +23,7 @@ fn config(server: &Server, tables: &[String]) -> Config {
     Config {
         host: server.host().to_owned(),
         port: server.port(),
+        hosts: Vec::new(),
         user: server.user().to_owned(),
         password: server.password().map(Secret::new),
         tls: Tls::Preferred,

@@ -11,6 +11,7 @@ fn config() -> Config {
     Config {
         host: "h".into(),
         port: 1,
+        hosts: vec![],
         user: "u".into(),
         password: None,
         tls: Tls::Disabled,
