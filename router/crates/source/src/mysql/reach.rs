@@ -177,4 +177,40 @@ mod tests {
         assert_eq!(at((5 << 30) - 200), None, "a transaction may be left");
         assert_eq!(within_reach("binlog.000002", 5 << 30, &files), None);
     }
+
+    #[test]
+    fn another_servers_file_is_forgotten() {
+        let a = "aaaaaaaa-0000-0000-0000-000000000001";
+        let server = |uuid: &str| ServerState { uuid: uuid.into(), gtids: true, ..Default::default() };
+        let was = server(a).remember(true);
+        let gtids: GtidSet = format!("{a}:1-5").parse().unwrap();
+        let position = Position { gtids: gtids.clone(), file: "binlog.000007".into(), pos: 99 };
+        let on = |uuid: &str, way| resumed(&server(uuid), &position, Some(&was), way).unwrap();
+        assert_eq!(on(a, Way::Gtids), position);
+        assert_eq!(on("b", Way::Gtids), Position { gtids, file: String::new(), pos: 0 });
+        // from now on the file counts, and the set would grow stale
+        assert_eq!(on(a, Way::File), Position { gtids: GtidSet::default(), ..position.clone() });
+    }
+
+    #[test]
+    fn the_ends_of_a_binlog() {
+        let a = "aaaaaaaa-0000-0000-0000-000000000001";
+        let set = |text: &str| -> GtidSet { format!("{a}:{text}").parse().unwrap() };
+        let file = |name: &str| crate::mysql::server::BinlogFile { name: name.into(), size: 900 };
+        let mut server = ServerState {
+            gtids: true,
+            executed: set("1-9"),
+            purged: set("1-4"),
+            files: vec![file("binlog.000003"), file("binlog.000004")],
+            file: "binlog.000004".into(),
+            pos: 900,
+            ..Default::default()
+        };
+        let place = |gtids, file: &str, pos| Position { gtids, file: file.into(), pos };
+        assert_eq!(earliest(&server), (place(set("1-4"), "", 0), Way::Gtids));
+        assert_eq!(now(&server), (place(set("1-9"), "binlog.000004", 900), Way::Gtids));
+        server.gtids = false;
+        assert_eq!(earliest(&server), (place(GtidSet::default(), "binlog.000003", 4), Way::File));
+        assert_eq!(now(&server), (place(GtidSet::default(), "binlog.000004", 900), Way::File));
+    }
 }

@@ -6,7 +6,7 @@ use forebay_kit::mysql_async::prelude::Queryable as _;
 use forebay_kit::{Server, eventually};
 use forebay_model::{Class, Fault, Note, Position};
 use forebay_source::codes;
-use forebay_source::mysql::{Config, HostPort, Limits, Start, Stream};
+use forebay_source::mysql::{Config, HostPort, Limits, Start, Stream, preflight};
 
 use super::{LONG, changes, check, config, connect, next, take};
 
@@ -174,6 +174,16 @@ async fn reset_foreign_and_lagging_servers_are_refused() {
     foreign.exec("CREATE DATABASE shop; CREATE TABLE shop.t (id BIGINT PRIMARY KEY)").await.unwrap();
     let fault = resume(&at(&foreign)).await.unwrap_err();
     assert_eq!((fault.code(), fault.class()), (codes::SERVER_FOREIGN, Class::Fatal), "{fault}");
+
+    // nor is one that is not fit, if there is another
+    foreign.exec("SET GLOBAL binlog_format = MIXED").await.unwrap();
+    let unfit = Config { hosts: vec![host(&source)], ..at(&foreign) };
+    for stream in [resume(&unfit).await, Stream::connect(&unfit, Start::Now, Limits::default()).await] {
+        assert_eq!(stream.unwrap().stats().host, host(&source).to_string());
+    }
+    let checks = preflight(&unfit).await.unwrap();
+    assert!(checks.iter().all(|c| c.host == host(&source).to_string()), "{checks:#?}");
+    foreign.exec("SET GLOBAL binlog_format = ROW").await.unwrap();
 
     let fault = resume(&at(&replica)).await.unwrap_err();
     assert_eq!((fault.code(), fault.class()), (codes::REPLICA_BEHIND, Class::Retryable), "{fault}");
