@@ -7,7 +7,7 @@ use super::doctor::facts::settings;
 use super::doctor::settings::kept_for;
 use super::position::scan::head;
 use super::reach::none_fit;
-use super::server::{Remembered, ServerState};
+use super::server::{Remembered, ServerState, gtids_at};
 use super::wire::Conn;
 use super::{Config, faults, relation};
 use crate::codes;
@@ -68,7 +68,7 @@ async fn outlook_at(
     conn.quit().await;
 
     let known = server.files.iter().position(|f| f.name == position.file);
-    let at = match known.filter(|_| remembered.is_some()) {
+    let at = match known.filter(|_| remembered.is_some_and(|r| !r.uuid.is_empty())) {
         Some(at) => at,
         None => last_before(config, &server, position).await?,
     };
@@ -89,7 +89,12 @@ async fn last_before(config: &Config, server: &ServerState, position: &Position)
     let (mut low, mut high) = (0, server.files.len());
     while low < high {
         let middle = usize::midpoint(low, high);
-        let previous = head(config, &server.files[middle].name).await?.previous;
+        let file = &server.files[middle].name;
+        let previous = if server.is_mariadb() {
+            gtids_at(&mut Conn::open(config).await?, file, 4).await?
+        } else {
+            head(config, file).await?.previous
+        };
         if previous.is_subset(&position.gtids) { low = middle + 1 } else { high = middle }
     }
     Ok(low.saturating_sub(1))

@@ -3,7 +3,7 @@
 
 use std::cmp::Ordering;
 
-use forebay_model::{Fault, Position};
+use forebay_model::{Fault, GtidSet, Position};
 
 use super::gtids::{both, holds_server, minus};
 use super::server::{BinlogFile, Remembered, ServerState};
@@ -31,7 +31,7 @@ pub(crate) fn check(
     position: &Position,
     remembered: Option<&Remembered>,
 ) -> Result<Way, Fault> {
-    let same = remembered.is_some_and(|r| r.uuid == server.uuid);
+    let same = remembered.is_some_and(|r| r.uuid == server.uuid && !r.uuid.is_empty());
     if counts_by_file(position, remembered) {
         return by_file(server, position, remembered, same);
     }
@@ -49,8 +49,8 @@ pub(crate) fn check(
     if same {
         file_is_there(server, position)?;
     }
-    let gone = minus(&server.purged, &position.gtids);
-    if !gone.is_empty() {
+    if !server.purged.is_subset(&position.gtids) {
+        let gone = lacking(&server.purged, &position.gtids);
         let what = format!(
             "{} has purged transactions that were not read: {gone} ({} was read)",
             server.address,
@@ -104,14 +104,15 @@ fn by_file(
 }
 
 fn has_what_was_read(server: &ServerState, position: &Position, same: bool) -> Result<(), Fault> {
-    let missing = minus(&position.gtids, &server.executed);
-    if missing.is_empty() && position.gtids.is_subset(&server.executed) {
+    if position.gtids.is_subset(&server.executed) {
         return Ok(());
     }
+    let missing = lacking(&position.gtids, &server.executed);
     let address = &server.address;
     let has = if server.executed.is_empty() { "nothing".to_owned() } else { server.executed.to_string() };
     let told = format!("{} was read; it has executed {has}; {missing} is missing", position.gtids);
-    let common = !both(&position.gtids, &server.executed).is_empty();
+    // of MariaDB's sets, all that is known is that one is ahead
+    let common = !both(&position.gtids, &server.executed).is_empty() || server.is_mariadb();
     let source_is_known = server.follows.as_ref().is_some_and(|uuid| holds_server(&position.gtids, uuid));
     let (code, what, fix) = if holds_server(&missing, &server.uuid) || same && server.follows.is_none() {
         (
@@ -144,6 +145,12 @@ fn has_what_was_read(server: &ServerState, position: &Position, same: bool) -> R
         )
     };
     Err(Fault::new(code, what).fix(fix))
+}
+
+/// What a set has and the other lacks; of MariaDB's, all of it.
+fn lacking(set: &GtidSet, other: &GtidSet) -> GtidSet {
+    let lacking = minus(set, other);
+    if lacking.is_empty() { set.clone() } else { lacking }
 }
 
 /// The file of a position that was read from this server is there, was purged, or tells of a reset: GTIDs alone do not if
@@ -186,7 +193,7 @@ fn or_nothing(position: &Position) -> String {
 
 #[cfg(test)]
 mod tests {
-    use forebay_model::{Class, Code, GtidSet};
+    use forebay_model::{Class, Code};
 
     use super::*;
 

@@ -74,14 +74,6 @@ impl ServerState {
     /// # Errors
     /// If the server writes no binlog, or does not answer.
     pub(crate) async fn ask(conn: &mut Conn, config: &Config) -> Result<Self, Fault> {
-        let failed = |e| faults::wire(e, "cannot read what the server has executed");
-        // one statement: what is purged is never newer than what is executed
-        let sets = conn
-            .query(
-                "SELECT @@GLOBAL.server_uuid u, @@GLOBAL.gtid_mode m, @@GLOBAL.gtid_purged p, @@GLOBAL.gtid_executed e",
-            )
-            .await
-            .map_err(failed)?;
         let status =
             binlog_status(conn).await.map_err(|e| faults::wire(e, "cannot read where the binlog ends"))?;
         let Some(file) = status.first("File") else {
@@ -92,41 +84,84 @@ impl ServerState {
             .query("SHOW BINARY LOGS")
             .await
             .map_err(|e| faults::wire(e, "cannot read the list of binlog files"))?;
-        Ok(ServerState {
+        let mut server = ServerState {
             address: config.address(),
             version: conn.server.version.clone(),
-            uuid: sets.first("u").unwrap_or_default().to_ascii_lowercase(),
-            gtids: sets.first("m") == Some("ON"),
-            executed: set(sets.first("e"))?,
-            purged: set(sets.first("p"))?,
             files: files.rows.iter().filter_map(|row| binlog_file(row)).collect(),
             file: file.to_owned(),
             pos: status.first("Position").and_then(|p| p.parse().ok()).unwrap_or(4),
             follows: follows(conn).await,
-        })
+            ..ServerState::default()
+        };
+        if server.is_mariadb() {
+            server.ask_mariadb(conn).await?;
+        } else {
+            server.ask_mysql(conn).await?;
+        }
+        Ok(server)
+    }
+
+    async fn ask_mysql(&mut self, conn: &mut Conn) -> Result<(), Fault> {
+        // one statement: what is purged is never newer than what is executed
+        let sets = conn
+            .query(
+                "SELECT @@GLOBAL.server_uuid u, @@GLOBAL.gtid_mode m, @@GLOBAL.gtid_purged p, @@GLOBAL.gtid_executed e",
+            )
+            .await
+            .map_err(|e| faults::wire(e, "cannot read what the server has executed"))?;
+        self.uuid = sets.first("u").unwrap_or_default().to_ascii_lowercase();
+        self.gtids = sets.first("m") == Some("ON");
+        (self.executed, self.purged) = (set(sets.first("e"))?, set(sets.first("p"))?);
+        Ok(())
+    }
+
+    /// A set is the newest transaction of each domain: where the binlog ends is what was executed, where it begins is what
+    /// was purged.
+    async fn ask_mariadb(&mut self, conn: &mut Conn) -> Result<(), Fault> {
+        let failed = |e| faults::wire(e, "cannot read what the server has executed");
+        // newer releases only; without it a server is known by nothing
+        let uid = conn.query("SHOW GLOBAL VARIABLES LIKE 'server_uid'").await.map_err(failed)?;
+        self.uuid = uid.first("Value").unwrap_or_default().to_owned();
+        self.gtids = true;
+        self.executed = gtids_at(conn, &self.file, self.pos).await?;
+        let oldest = self.files.first().map_or(&self.file, |f| &f.name);
+        self.purged = gtids_at(conn, oldest, 4).await?;
+        Ok(())
+    }
+
+    /// Which of the two kinds of GTIDs it has.
+    pub(crate) fn is_mariadb(&self) -> bool {
+        self.version.to_ascii_lowercase().contains("mariadb")
     }
 
     /// Asks again what it has executed, after waiting a little for it to have executed `wanted`.
     pub(crate) async fn wait_for(&mut self, conn: &mut Conn, wanted: &GtidSet) -> Result<(), Fault> {
-        let failed = |e| faults::wire(e, "cannot read what the server has executed");
-        conn.query(&format!("SELECT WAIT_FOR_EXECUTED_GTID_SET('{wanted}', 3)")).await.map_err(failed)?;
-        let rows =
-            conn.query("SELECT @@GLOBAL.gtid_executed e, @@GLOBAL.gtid_purged p").await.map_err(failed)?;
-        self.executed = set(rows.first("e"))?;
-        self.purged = set(rows.first("p"))?;
-        Ok(())
+        if self.is_mariadb() {
+            // it sends to readers only what it has executed
+            return Ok(());
+        }
+        conn.query(&format!("SELECT WAIT_FOR_EXECUTED_GTID_SET('{wanted}', 3)"))
+            .await
+            .map_err(|e| faults::wire(e, "cannot wait for the server"))?;
+        self.ask_mysql(conn).await
     }
 
     /// What to remember of it.
     pub(crate) fn remember(&self, gtids: bool) -> Remembered {
-        let maria = self.version.to_ascii_lowercase().contains("mariadb");
         Remembered {
-            flavour: if maria { "mariadb" } else { "mysql" }.to_owned(),
+            flavour: if self.is_mariadb() { "mariadb" } else { "mysql" }.to_owned(),
             uuid: self.uuid.clone(),
             version: self.version.clone(),
             gtids,
         }
     }
+}
+
+/// MariaDB's: what was executed before a place in its binlog.
+pub(crate) async fn gtids_at(conn: &mut Conn, file: &str, pos: u64) -> Result<GtidSet, Fault> {
+    let sql = format!("SELECT BINLOG_GTID_POS('{}', {pos})", file.replace('\'', "''"));
+    let rows = conn.query(&sql).await.map_err(|e| faults::wire(e, "cannot read the server's GTIDs"))?;
+    set(rows.firsts().next())
 }
 
 fn binlog_file(row: &[Option<String>]) -> Option<BinlogFile> {

@@ -118,7 +118,7 @@ async fn a_time_where_there_are_no_gtids() {
     let found = resolve(&config, Some(&end.position), &PositionTarget::Time(time)).await.unwrap();
     assert!(found.position.gtids.is_empty());
     let gap = format!("{}:{}", found.position.file, found.position.pos);
-    assert_eq!(found.gap.files.as_ref().unwrap().1, gap, "{}", found.gap);
+    assert_eq!(found.gap.places.as_ref().unwrap().1, gap, "{}", found.gap);
     let start = Start::At(found.position);
     let mut stream = forebay_source::mysql::Stream::resume(
         &config,

@@ -19,9 +19,9 @@ pub struct Gap {
     pub again: GtidSet,
     /// How many those are.
     pub again_count: u64,
-    /// Where a position by file and offset moves from and to, as `file:offset`: what lies between is skipped, or comes
-    /// again. `None` where GTIDs say it.
-    pub files: Option<(String, String)>,
+    /// Where the position moves from and to, if no sets of transactions say it: `file:offset` without GTIDs, and MariaDB's
+    /// GTIDs. What lies between is skipped, or comes again.
+    pub places: Option<(String, String)>,
 }
 
 impl Gap {
@@ -29,12 +29,14 @@ impl Gap {
     pub(crate) fn between(present: Option<&Position>, new: &Position, server: &ServerState) -> Gap {
         let nothing = Position::default();
         let present = present.unwrap_or(&nothing);
-        if !server.gtids {
-            let place = |p: &Position| {
-                if p.file.is_empty() { "the beginning".to_owned() } else { format!("{}:{}", p.file, p.pos) }
+        if !server.gtids || server.is_mariadb() {
+            let place = |p: &Position| match (server.gtids, p.gtids.is_empty(), p.file.is_empty()) {
+                (true, false, _) => p.gtids.to_string(),
+                (false, _, false) => format!("{}:{}", p.file, p.pos),
+                _ => "the beginning".to_owned(),
             };
             let moves = (place(present), place(new));
-            return Gap { files: (moves.0 != moves.1).then_some(moves), ..Gap::default() };
+            return Gap { places: (moves.0 != moves.1).then_some(moves), ..Gap::default() };
         }
         let skipped = minus(&new.gtids, &present.gtids);
         // what a server never had is not read again from it
@@ -45,13 +47,13 @@ impl Gap {
             again_count: count(&again),
             skipped,
             again,
-            files: None,
+            places: None,
         }
     }
 
     /// Whether nothing is skipped and nothing comes again.
     pub fn is_none(&self) -> bool {
-        self.skipped.is_empty() && self.again.is_empty() && self.files.is_none()
+        self.skipped.is_empty() && self.again.is_empty() && self.places.is_none()
     }
 }
 
@@ -61,7 +63,7 @@ impl std::fmt::Display for Gap {
             return f.write_str("nothing is skipped, and nothing comes again");
         }
         let mut parts = Vec::new();
-        if let Some((from, to)) = &self.files {
+        if let Some((from, to)) = &self.places {
             parts.push(format!(
                 "reading goes on at {to} instead of {from}: what lies between is skipped, or comes again"
             ));
@@ -121,7 +123,7 @@ mod tests {
         let gap = |a, b| Gap::between(Some(&at(a)), &at(b), &ServerState::default());
         assert!(gap(4, 4).is_none());
         let moved = gap(4, 900);
-        assert_eq!(moved.files, Some(("binlog.000002:4".into(), "binlog.000002:900".into())));
+        assert_eq!(moved.places, Some(("binlog.000002:4".into(), "binlog.000002:900".into())));
         assert!(moved.to_string().contains("binlog.000002:900 instead of binlog.000002:4"), "{moved}");
     }
 }

@@ -13,7 +13,7 @@ use super::Config;
 use super::gtids::either;
 use super::reach::{earliest, none_fit, now};
 use super::relation;
-use super::server::ServerState;
+use super::server::{ServerState, gtids_at};
 use super::wire::Conn;
 use crate::codes;
 
@@ -123,9 +123,12 @@ async fn at_time(config: &Config, server: &ServerState, ms: u64) -> Result<Posit
             Seen::Begun(_) => {}
             Seen::Previous(previous) => gtids = gtids.or(Some(previous)),
             Seen::Transaction { pos, commit_us, .. } if commit_us >= ms.saturating_mul(1000) => {
-                let gtids = gtids.unwrap_or_default();
-                // what was executed without the binlog counts as read everywhere
-                let gtids = if server.gtids { either(&gtids, &server.purged) } else { GtidSet::default() };
+                let gtids = match (server.gtids, server.is_mariadb()) {
+                    (true, true) => gtids_at(&mut Conn::open(config).await?, &file, pos).await?,
+                    // what was executed without the binlog counts as read everywhere
+                    (true, false) => either(&gtids.unwrap_or_default(), &server.purged),
+                    (false, _) => GtidSet::default(),
+                };
                 return Ok(Position { gtids, file, pos });
             }
             Seen::Transaction { gtid, .. } => {

@@ -12,6 +12,8 @@ use crate::mysql::wire::{Conn, server_error};
 use crate::mysql::{Config, faults, identity};
 
 const PREVIOUS_GTIDS: u8 = 35;
+/// MariaDB's beginning of a transaction.
+const MARIADB_GTID: u8 = 162;
 /// Flag of a dump: it ends with the binlog.
 const NON_BLOCKING: u16 = 1;
 
@@ -59,9 +61,12 @@ impl Scan {
         let mut conn = Conn::open(&config).await?;
         let failed = |e| faults::wire(e, &format!("cannot read {file} of {}", config.address()));
         let id = identity::server_id(&mut conn, &config).await?;
-        conn.query("SET @source_binlog_checksum = 'CRC32', @master_binlog_checksum = 'CRC32'")
-            .await
-            .map_err(failed)?;
+        // the last is MariaDB's: without it, it tells no beginnings of transactions
+        conn.query(
+            "SET @source_binlog_checksum = 'CRC32', @master_binlog_checksum = 'CRC32', @mariadb_slave_capability = 4",
+        )
+        .await
+        .map_err(failed)?;
         let mut dump = vec![0x12];
         dump.extend_from_slice(&4u32.to_le_bytes());
         dump.extend_from_slice(&NON_BLOCKING.to_le_bytes());
@@ -136,6 +141,7 @@ fn look(event: &[u8], checksum: &mut bool) -> Result<Option<Seen>, Garbled> {
         kinds::ANONYMOUS_GTID => {
             transaction(None, time(&header, GtidEvent::parse_anonymous(body(*checksum)?)?))
         }
+        MARIADB_GTID => transaction(None, time(&header, 0)),
         _ => return Ok(None),
     }))
 }
