@@ -56,9 +56,10 @@ pub(crate) fn check(
             server.address,
             or_nothing(position)
         );
+        let set = if server.is_mariadb() { "SET GLOBAL" } else { "SET PERSIST" };
         return Err(Fault::new(codes::PURGED, what).fix(format!(
             "restore the binlog files, read from a replica that still has them, {CHOICES}; then take a new snapshot. And keep \
-             binlogs longer: SET PERSIST binlog_expire_logs_seconds = 604800"
+             binlogs longer: {set} binlog_expire_logs_seconds = 604800"
         )));
     }
     Ok(Way::Gtids)

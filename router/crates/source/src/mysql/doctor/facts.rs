@@ -54,6 +54,10 @@ const SETTINGS: &str = "'log_bin', 'binlog_format', 'binlog_row_image', 'binlog_
 const OURS: &str = "TABLE_SCHEMA NOT IN ('information_schema', 'mysql', 'performance_schema', 'sys')";
 
 impl Facts {
+    pub(super) fn is_mariadb(&self) -> bool {
+        self.version.to_ascii_lowercase().contains("mariadb")
+    }
+
     /// What the demands need.
     pub(super) async fn ask(conn: &mut Conn, config: &Config) -> Result<Facts, WireError> {
         let version = conn.server.version.clone();

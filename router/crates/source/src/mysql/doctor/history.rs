@@ -30,7 +30,7 @@ impl History {
 /// Compares a host with those before it.
 pub(super) fn check(here: Option<&History>, before: &[History]) -> Check {
     let id = "same_history";
-    let Some(here) = here else { return Check::skipped(id, "the server has no GTIDs to compare") };
+    let Some(here) = here else { return Check::skipped(id, "there are no sets of GTIDs to compare") };
     if let Some(twin) = before.iter().find(|h| h.uuid == here.uuid) {
         let finding = format!("it is the same server as {} ({})", twin.host, here.uuid);
         return Check::advice(id, finding, "name each server once in the source's hosts");

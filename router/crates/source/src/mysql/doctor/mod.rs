@@ -154,7 +154,8 @@ pub fn demands_met(checks: &[Check]) -> Result<(), Fault> {
 
 /// Only the demands.
 pub(crate) async fn demands(conn: &mut Conn, config: &Config) -> Result<Vec<Check>, WireError> {
-    Ok(demanded(&Facts::ask(conn, config).await?, config))
+    let facts = Facts::ask(conn, config).await?;
+    Ok(worded_for(&facts, demanded(&facts, config)))
 }
 
 async fn examine(conn: &mut Conn, config: &Config) -> Result<Vec<Check>, WireError> {
@@ -162,7 +163,7 @@ async fn examine(conn: &mut Conn, config: &Config) -> Result<Vec<Check>, WireErr
     facts.ask_more(conn, config).await?;
     let mut checks = demanded(&facts, config);
     checks.extend(advised(&facts, config));
-    Ok(checks)
+    Ok(worded_for(&facts, checks))
 }
 
 fn demanded(facts: &Facts, config: &Config) -> Vec<Check> {
@@ -198,6 +199,15 @@ fn advised(facts: &Facts, config: &Config) -> Vec<Check> {
             tables::cascades(facts),
             tables::zero_dates(facts),
         ]);
+    }
+    checks
+}
+
+/// MariaDB keeps settings in its files only.
+fn worded_for(facts: &Facts, mut checks: Vec<Check>) -> Vec<Check> {
+    let fixes = checks.iter_mut().filter_map(|c| c.fix.as_mut()).filter(|f| f.contains("SET PERSIST"));
+    if facts.is_mariadb() {
+        fixes.for_each(|fix| *fix = fix.replace("SET PERSIST", "SET GLOBAL") + "; and the same in my.cnf");
     }
     checks
 }

@@ -54,7 +54,7 @@ pub(super) fn engines(facts: &Facts) -> Check {
 
 /// Whether what foreign keys change is in the binlog: since MySQL 9.6 it is, unless it is switched back.
 fn cascades_are_logged(facts: &Facts) -> bool {
-    !facts.version.to_ascii_lowercase().contains("mariadb")
+    !facts.is_mariadb()
         && version(&facts.version) >= (9, 6)
         && value(&facts.settings, "innodb_native_foreign_keys").eq_ignore_ascii_case("OFF")
 }
@@ -75,8 +75,7 @@ pub(super) fn cascades(facts: &Facts) -> Check {
     }
     let named: Vec<String> =
         facts.cascades.iter().map(|c| format!("{}.{} ({})", c.database, c.table, c.rules)).collect();
-    let switched =
-        version(&facts.version) >= (9, 6) && !facts.version.to_ascii_lowercase().contains("mariadb");
+    let switched = version(&facts.version) >= (9, 6) && !facts.is_mariadb();
     let fix = if switched {
         "restart the server with --innodb-native-foreign-keys=OFF"
     } else {

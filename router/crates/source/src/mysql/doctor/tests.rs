@@ -152,6 +152,9 @@ fn mariadb_has_other_settings() {
     );
     assert_eq!(not_ok(&facts, &config(&["shop.*"])), [("binlog_expiry", Status::Advice)]);
     assert_eq!(settings::kept_for(&facts.settings), Some(43_200));
+    let fix =
+        |facts: &Facts| worded_for(facts, vec![settings::expiry(&facts.settings)]).remove(0).fix.unwrap();
+    assert_eq!(fix(&facts), "SET GLOBAL binlog_expire_logs_seconds = 604800; and the same in my.cnf");
 }
 
 #[test]

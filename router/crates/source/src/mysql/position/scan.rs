@@ -146,8 +146,9 @@ fn look(event: &[u8], checksum: &mut bool) -> Result<Option<Seen>, Garbled> {
     }))
 }
 
+/// Where only the second is known, its end: of two transactions of one second none is taken for older than it is.
 fn time(header: &Header, commit_us: u64) -> u64 {
-    if commit_us == 0 { u64::from(header.seconds) * 1_000_000 } else { commit_us }
+    if commit_us == 0 { u64::from(header.seconds) * 1_000_000 + 999_999 } else { commit_us }
 }
 
 /// Reads a set as the binlog has it: the first byte of its count says whether tags follow each server.
