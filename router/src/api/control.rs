@@ -195,7 +195,7 @@ pub(super) async fn check(
     })?;
     let checks = api.engine.check_source(&def).await?.into_iter().map(|check| CheckView {
         id: check.id.to_owned(),
-        ok: check.ok,
+        ok: !check.failed(),
         finding: check.finding,
         fix: check.fix,
     });

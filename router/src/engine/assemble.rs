@@ -35,6 +35,7 @@ pub(super) fn mysql_config(def: &SourceDef) -> Result<mysql::Config, Fault> {
     Ok(mysql::Config {
         host: m.host.clone(),
         port: m.port,
+        hosts: Vec::new(),
         user: m.user.clone(),
         password: m.password.as_ref().map(definition::resolve_secret).transpose()?,
         tls: match &m.tls {

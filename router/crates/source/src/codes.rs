@@ -39,9 +39,19 @@ codes! {
     PRIVILEGE = "mysql.privilege", Fatal, "The account lacks a privilege that the source needs.";
     SERVER_ID = "mysql.server_id", Fatal, "The source's server id is the server's own.";
 
+    BINLOG_FILTER = "mysql.binlog_filter", Fatal, "The server leaves a captured database out of its binlog.";
+    REPLICA_UPDATES = "mysql.replica_updates", Fatal, "The server is a replica that does not write what it replicates to its binlog.";
+
     // where to read from
     PURGED = "mysql.purged", Fatal, "The server has deleted binlog files that were not read yet.";
-    POSITION_AHEAD = "mysql.position_ahead", Fatal, "The server lacks transactions that were read already.";
+    POSITION_AHEAD = "mysql.position_ahead", Fatal, "The server lacks transactions that were read already, and will not get them.";
+    SERVER_RESET = "mysql.server_reset", Fatal, "The server was reset or restored: it lacks what was read from it.";
+    SERVER_FOREIGN = "mysql.server_foreign", Fatal, "The server has nothing to do with the one that was read.";
+    REPLICA_BEHIND = "mysql.replica_behind", Retryable, "The server is a replica that lacks transactions that were read already.";
+    FILE_POSITION = "mysql.file_position", Fatal, "A position by file and offset cannot be resumed on this server.";
+    NO_HOST_NOW = "mysql.no_host_now", Retryable, "None of the source's hosts can be read at the moment.";
+    NO_HOST = "mysql.no_host", Fatal, "Each of the source's hosts was refused.";
+    TIME_NOT_FOUND = "mysql.time_not_found", Fatal, "The first transaction at a time could not be found in the binlog.";
     SERVER_ID_CLASH = "mysql.server_id_clash", Retryable, "Another reader with the same server id took over the binlog.";
     DUMP_REFUSED = "mysql.dump_refused", Retryable, "The server ended the binlog with an error.";
 

@@ -12,6 +12,7 @@ pub(crate) fn everything() -> Config {
     Config {
         host: String::new(),
         port: 0,
+        hosts: Vec::new(),
         user: String::new(),
         password: None,
         tls: Tls::Disabled,

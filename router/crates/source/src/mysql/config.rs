@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use forebay_model::{Position, Secret, TablePattern, VIRTUAL_DATABASE};
 
+use super::HostPort;
+
 /// How the connection is protected.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Tls {
@@ -30,10 +32,12 @@ pub enum Tls {
 /// A server and what is captured of it.
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// A name or an address.
+    /// A name or an address: the first that is tried.
     pub host: String,
     /// Usually 3306.
     pub port: u16,
+    /// Where to go on if that one cannot be read, in this order: replicas of it, or it of them.
+    pub hosts: Vec<HostPort>,
     /// The account.
     pub user: String,
     /// Its password, if it has one.
@@ -79,7 +83,7 @@ impl Config {
 
     /// `host:port`, as faults name the server.
     pub(crate) fn address(&self) -> String {
-        format!("{}:{}", self.host, self.port)
+        HostPort { host: self.host.clone(), port: self.port }.to_string()
     }
 }
 
@@ -122,6 +126,7 @@ mod tests {
             let config = Config {
                 host: String::new(),
                 port: 1,
+                hosts: Vec::new(),
                 user: String::new(),
                 password: None,
                 tls: Tls::Disabled,

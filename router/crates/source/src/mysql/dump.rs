@@ -4,7 +4,7 @@
 //! buffer, after their checksum was found right; events inside a compressed transaction come out like all others. What
 //! reads events knows nothing of packets, checksums or compression.
 //!
-//! Format: MySQL source documentation, "COM_BINLOG_DUMP_GTID", "COM_REGISTER_SLAVE"; MariaDB Knowledge
+//! Format: MySQL source documentation, "COM_BINLOG_DUMP", "COM_BINLOG_DUMP_GTID", "COM_REGISTER_SLAVE"; MariaDB Knowledge
 //! Base, "Replica Registration".
 
 use std::time::Duration;
@@ -27,6 +27,15 @@ const LARGEST_EVENT: usize = (1 << 30) + (1 << 20);
 /// Flag: the set of GTIDs is what counts, not file and offset.
 const THROUGH_GTID: u16 = 4;
 
+/// From where on the binlog is asked for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum From<'a> {
+    /// Every transaction that is not in the set.
+    Behind(&'a GtidSet),
+    /// A file and an offset in it.
+    At(&'a str, u32),
+}
+
 /// A running binlog dump.
 #[derive(Debug)]
 pub(crate) struct Dump {
@@ -43,12 +52,12 @@ pub(crate) struct Dump {
 }
 
 impl Dump {
-    /// Asks for every transaction that is not in `gtids`.
+    /// Asks for the binlog.
     pub(crate) async fn start(
         mut conn: Conn,
         config: &Config,
         server_id: u32,
-        gtids: &GtidSet,
+        from: From<'_>,
     ) -> Result<Dump, Fault> {
         let failed = || format!("cannot read the binlog of {}", config.address());
         let period = HEARTBEAT.as_nanos();
@@ -58,10 +67,12 @@ impl Dump {
         );
         if conn.server.flavour == Flavour::MariaDb {
             // 4: sends transactions under their GTIDs, and not as an old replica would read them
-            settings.push_str(&format!(
-                ", @mariadb_slave_capability = 4, @slave_connect_state = '{gtids}', @slave_gtid_strict_mode = 0, \
-                 @slave_gtid_ignore_duplicates = 0"
-            ));
+            settings.push_str(", @mariadb_slave_capability = 4");
+            if let From::Behind(gtids) = from {
+                settings.push_str(&format!(
+                    ", @slave_connect_state = '{gtids}', @slave_gtid_strict_mode = 0, @slave_gtid_ignore_duplicates = 0"
+                ));
+            }
         }
         conn.query(&settings).await.map_err(|e| faults::wire(e, &failed()))?;
 
@@ -80,8 +91,8 @@ impl Dump {
         conn.inbox.done();
 
         let mut dump = Vec::new();
-        match conn.server.flavour {
-            Flavour::MySql => {
+        match (from, conn.server.flavour) {
+            (From::Behind(gtids), Flavour::MySql) => {
                 let set = encode_set(gtids);
                 dump.push(0x1e);
                 dump.extend_from_slice(&THROUGH_GTID.to_le_bytes());
@@ -92,11 +103,18 @@ impl Dump {
                 dump.extend_from_slice(&set);
             }
             // no file: what was set above says from where
-            Flavour::MariaDb => {
+            (From::Behind(_), Flavour::MariaDb) => {
                 dump.push(0x12);
                 dump.extend_from_slice(&4u32.to_le_bytes());
                 dump.extend_from_slice(&0u16.to_le_bytes());
                 dump.extend_from_slice(&server_id.to_le_bytes());
+            }
+            (From::At(file, pos), _) => {
+                dump.push(0x12);
+                dump.extend_from_slice(&pos.to_le_bytes());
+                dump.extend_from_slice(&0u16.to_le_bytes());
+                dump.extend_from_slice(&server_id.to_le_bytes());
+                dump.extend_from_slice(file.as_bytes());
             }
         }
         conn.command(&dump).await.map_err(|e| faults::wire(e, &failed()))?;

@@ -1,6 +1,6 @@
 //! MySQL 8.0 and MariaDB 10.11, and later ones of both, as a source.
 //!
-//! [`preflight`] says whether a server is fit, [`catalog`] what it holds, [`Stream`] gives its changes. A `Stream` never
+//! [`preflight`] and [`doctor()`] say whether a server is fit, [`catalog`] what it holds, [`Stream`] gives its changes. A `Stream` never
 //! reconnects: it ends with a classified [`Fault`](forebay_model::Fault), and its owner connects again from the
 //! position that the changelog holds.
 
@@ -10,19 +10,29 @@ mod catalog;
 mod config;
 mod cursor;
 mod decode;
+mod doctor;
 mod dump;
 mod faults;
 mod grants;
+mod gtids;
+mod hosts;
 mod identity;
-mod preflight;
+mod position;
+mod purge;
+mod reach;
+mod relation;
 mod schema;
+mod server;
 mod stream;
 mod transactions;
 mod wire;
 
 pub use catalog::catalog;
 pub use config::{Config, Limits, Start, Tls};
-pub use preflight::{Check, demands_met, preflight};
+pub use doctor::{CHECKS, Check, Checked, Status, demands_met, doctor, preflight};
+pub use hosts::{BadHost, HostPort};
+pub use position::{Gap, PositionTarget, Resolved, resolve};
+pub use purge::{Outlook, outlook};
 pub use schema::{Definition, Quarantined, Recovery, decode_quarantined};
 pub use stream::{Captured, Stats, Stream};
 

@@ -11,7 +11,9 @@ use forebay_model::{Block, Fault, Gtid, Note, Position};
 use tokio::time::Instant;
 
 use super::blocks::Finished;
-use super::dump::Dump;
+use super::dump::{Dump, From};
+use super::reach::{Reached, reach};
+use super::relation::Way;
 use super::schema::{self, Ahead, Definition, History, Lookup, Quarantined};
 use super::transactions::{Taken, TakenAgain, Transactions};
 use super::wire::Conn;
@@ -39,6 +41,8 @@ pub struct Captured {
 /// What a stream has done so far.
 #[derive(Clone, Debug, Default)]
 pub struct Stats {
+    /// The server's `host:port`.
+    pub host: String,
     /// Received from the server.
     pub bytes: u64,
     /// Binlog events received.
@@ -73,7 +77,10 @@ enum Read {
 /// A server's changes, from a position on.
 #[derive(Debug)]
 pub struct Stream {
+    /// Standing at the host that is read.
     config: Config,
+    /// Which server this is, if that was not noted yet.
+    note: Option<Note>,
     dump: Dump,
     /// A transaction that the server sends again: while it does, the other dump waits.
     again: Option<Dump>,
@@ -110,40 +117,53 @@ impl Stream {
         Stream::resume(config, start, limits, &[]).await
     }
 
-    /// As [`connect`](Self::connect), with what was noted with the position of `start`.
+    /// As [`connect`](Self::connect), with what was noted with the position of `start`: which server that is of, and what tables
+    /// looked like there.
+    ///
+    /// The first of the config's hosts that can be reached, meets the demands and has what `start` needs is read.
     ///
     /// # Errors
-    /// As [`connect`](Self::connect).
+    /// As [`connect`](Self::connect); of several hosts, one fault that tells each one's.
     pub async fn resume(
         config: &Config,
         start: Start,
         limits: Limits,
         notes: &[Note],
     ) -> Result<Stream, Fault> {
-        let mut conn = Conn::open(config).await?;
-        let server_id = identity::server_id(&mut conn, config).await?;
         // another start is not where the notes are of
         let mut history = History::new(config, notes, matches!(start, Start::At(_)))?;
         let now = matches!(start, Start::Now);
-        let position = identity::resolve(&mut conn, config, start).await?;
-        history.learn(schema::catalog(&mut conn, config, None).await?);
-        let dump = Dump::start(conn, config, server_id, &position.gtids).await?;
+        let Reached { mut conn, config, server_id, position, way, note } =
+            reach(config, &start, notes).await?;
+        history.learn(schema::catalog(&mut conn, &config, None).await?);
+        let from = match way {
+            Way::Gtids => From::Behind(&position.gtids),
+            Way::File => {
+                let pos = u32::try_from(position.pos).expect("it was made to lie within four bytes");
+                From::At(&position.file, pos)
+            }
+        };
+        let dump = Dump::start(conn, &config, server_id, from).await?;
         tracing::info!(
             server = config.address(),
             version = dump.server().version,
             tls = dump.server().tls,
             server_id,
             gtids = %position.gtids,
+            file = position.file,
+            pos = position.pos,
             "reading the binlog"
         );
         let given_position = position.clone();
         let mut transactions = Transactions::new(config.clone(), limits, position, history);
+        transactions.by_file = way == Way::File;
         // the file of a position that was stored may be another server's
         if now {
             transactions.stand();
         }
         Ok(Stream {
-            config: config.clone(),
+            config,
+            note,
             dump,
             again: None,
             given_position,
@@ -258,6 +278,7 @@ impl Stream {
         let (bytes, events) = self.dump.received();
         let server = self.dump.server();
         Stats {
+            host: self.config.address(),
             bytes,
             events,
             last_event_us: self.transactions.last_event_us,
@@ -279,7 +300,7 @@ impl Stream {
         let config = Config { server_id: None, ..self.config.clone() };
         let mut conn = Conn::open(&config).await?;
         let server_id = identity::server_id(&mut conn, &config).await?;
-        Dump::start(conn, &config, server_id, &self.transactions.all_but(gtid)).await
+        Dump::start(conn, &config, server_id, From::Behind(&self.transactions.all_but(gtid))).await
     }
 
     /// Takes the events at hand.
@@ -406,6 +427,9 @@ impl Stream {
     fn give_before(&mut self, block: Block, fault: Fault) {
         let mut position = self.given_position.clone();
         let gtids = |block: &Block| -> Option<Vec<Gtid>> {
+            if self.transactions.by_file {
+                return None;
+            }
             let last = block.batches.iter().flat_map(|b| &b.runs).map(|r| r.txn).max()?;
             block.origin.txns[..=last as usize].iter().map(|t| block.origin.gtid(t)).collect()
         };
@@ -422,6 +446,7 @@ impl Stream {
         self.pieces = captured.position.is_none();
         if let Some(position) = &captured.position {
             captured.notes.extend(self.transactions.history.take_notes());
+            captured.notes.extend(self.note.take());
             self.given_position.clone_from(position);
             self.given_moves = Some(self.transactions.moves);
             self.given = Instant::now();

@@ -87,6 +87,8 @@ pub(crate) struct Transactions {
     pub(crate) history: History,
     /// Room for an event that was compressed.
     inflated: Vec<u8>,
+    /// Transactions are counted by file and offset, whether they have GTIDs or not.
+    pub(crate) by_file: bool,
     /// How often the position moved.
     pub(crate) moves: u64,
     /// The newest event's time, microseconds since 1970; 0 = none yet.
@@ -113,6 +115,7 @@ impl Transactions {
             specials: None,
             history,
             inflated: Vec::new(),
+            by_file: false,
             moves: 0,
             last_event_us: 0,
         }
@@ -161,12 +164,16 @@ impl Transactions {
         let garbled = |Garbled| self.garbled(event);
         match event.header.kind {
             kinds::GTID => {
-                let gtid = GtidEvent::parse(body).map_err(garbled)?;
-                self.open(gtid)?;
+                let event = GtidEvent::parse(body).map_err(garbled)?;
+                self.open(Some(event.gtid), event.commit_us)?;
             }
             kinds::GTID_TAGGED => {
-                let gtid = GtidEvent::parse_tagged(body).map_err(garbled)?;
-                self.open(gtid)?;
+                let event = GtidEvent::parse_tagged(body).map_err(garbled)?;
+                self.open(Some(event.gtid), event.commit_us)?;
+            }
+            kinds::ANONYMOUS_GTID if self.by_file => {
+                let commit_us = GtidEvent::parse_anonymous(body).map_err(garbled)?;
+                self.open(None, commit_us)?;
             }
             kinds::MARIADB_GTID => {
                 let gtid = MariaDbGtid::parse(event.header.server_id, body).map_err(garbled)?;
@@ -219,12 +226,12 @@ impl Transactions {
         Ok(Taken::Whole)
     }
 
-    fn open(&mut self, event: GtidEvent) -> Result<(), Fault> {
+    fn open(&mut self, gtid: Option<Gtid>, commit_us: u64) -> Result<(), Fault> {
         if self.open.is_some() {
             return Err(self.cut());
         }
-        self.last_event_us = event.commit_us;
-        self.open = Some(Opened { gtid: Some(event.gtid), commit_us: event.commit_us, ..Default::default() });
+        self.last_event_us = commit_us;
+        self.open = Some(Opened { gtid, commit_us, ..Default::default() });
         Ok(())
     }
 
@@ -232,7 +239,7 @@ impl Transactions {
     fn open_mariadb(&mut self, event: &Event<'_>, begin: MariaDbGtid) -> Result<(), Fault> {
         self.is_mariadb = true;
         let commit_us = u64::from(event.header.seconds) * 1_000_000;
-        self.open(GtidEvent { gtid: begin.gtid, commit_us })?;
+        self.open(Some(begin.gtid), commit_us)?;
         if let Some(open) = &mut self.open {
             open.server_id = event.header.server_id;
         }
@@ -262,6 +269,7 @@ impl Transactions {
     fn commit(&mut self, event: &Event<'_>) {
         if let Some(open) = self.open.take()
             && let Some(gtid) = open.gtid
+            && !self.by_file
         {
             self.position.gtids.add(&gtid);
         }

@@ -2,7 +2,10 @@
 
 mod charsets;
 mod differ;
+mod doctor;
+mod failover;
 mod mariadb;
+mod position;
 mod preflight;
 mod schema;
 mod stream;
@@ -23,6 +26,7 @@ fn config(server: &Server, tables: &[String]) -> Config {
     Config {
         host: server.host().to_owned(),
         port: server.port(),
+        hosts: Vec::new(),
         user: server.user().to_owned(),
         password: server.password().map(Secret::new),
         tls: Tls::Preferred,

@@ -3,12 +3,14 @@
 use forebay_kit::{CdcUser, Server, free_port};
 use forebay_model::{Class, Secret};
 use forebay_source::codes;
-use forebay_source::mysql::{Check, Config, Limits, Start, Stream, Tls, catalog, demands_met, preflight};
+use forebay_source::mysql::{
+    Check, Config, Limits, Start, Status, Stream, Tls, catalog, demands_met, preflight,
+};
 
 use super::{config, connect, take};
 
 fn failed(checks: &[Check]) -> Vec<&str> {
-    checks.iter().filter(|c| !c.ok).map(|c| c.id).collect()
+    checks.iter().filter(|c| c.failed()).map(|c| c.id).collect()
 }
 
 fn as_user(config: &Config, user: &CdcUser) -> Config {
@@ -55,7 +57,7 @@ async fn missing_privileges_are_named_with_their_grant() {
     let fault = demands_met(&checks).unwrap_err();
     assert_eq!((fault.code(), fault.class()), (codes::PRIVILEGE, Class::Fatal));
     // the fixes are statements that mend it
-    for check in checks.iter().filter(|c| !c.ok) {
+    for check in checks.iter().filter(|c| c.failed()) {
         server.exec(check.fix.as_ref().unwrap()).await.unwrap();
     }
     assert_eq!(failed(&preflight(&poor).await.unwrap()), [""; 0]);
@@ -93,21 +95,23 @@ async fn every_setting_that_is_wrong_is_named() {
     .unwrap();
     let config = config(&server, &["a.*".into()]);
     let checks = preflight(&config).await.unwrap();
-    let all = ["binlog_format", "binlog_row_image", "binlog_row_value_options", "gtid_mode"];
+    let all = ["binlog_format", "binlog_row_image", "binlog_row_value_options"];
     assert_eq!(failed(&checks), all);
     let fault = demands_met(&checks).unwrap_err();
     assert_eq!(fault.code(), codes::BINLOG_FORMAT);
-    for word in ["MIXED", "binlog_row_image", "PARTIAL_JSON", "gtid_mode"] {
+    for word in ["MIXED", "binlog_row_image", "PARTIAL_JSON"] {
         assert!(fault.message().contains(word), "{fault}");
     }
-    // advice, not a demand
-    let metadata = checks.iter().find(|c| c.id == "binlog_row_metadata").unwrap();
-    assert!(metadata.ok && metadata.fix.is_some());
-    let expiry = checks.iter().find(|c| c.id == "binlog_expiry").unwrap();
-    assert!(expiry.ok && expiry.fix.is_some());
+    for id in ["binlog_row_metadata", "gtid_mode", "binlog_expiry"] {
+        let check = checks.iter().find(|c| c.id == id).unwrap();
+        assert!(check.status == Status::Advice && check.fix.is_some(), "{check:?}");
+    }
     // a stream says it too
     let refused = Stream::connect(&config, Start::Now, Limits::default()).await.unwrap_err();
-    assert_eq!(refused.code(), codes::GTID_OFF);
+    assert_eq!(refused.code(), codes::BINLOG_FORMAT);
+    // where failing over needs them, GTIDs are a demand
+    let several = Config { hosts: vec!["127.0.0.1:1".parse().unwrap()], ..config };
+    assert_eq!(failed(&preflight(&several).await.unwrap()), [&all[..], &["gtid_mode"]].concat());
 
     let server = Server::start(&["--skip-log-bin"]).await.unwrap();
     let config = super::config(&server, &["a.*".into()]);

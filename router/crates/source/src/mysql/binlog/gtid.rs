@@ -21,6 +21,16 @@ const HAS_ORIGINAL: u64 = 1 << 55;
 impl GtidEvent {
     /// Type 33.
     pub(crate) fn parse(body: &[u8]) -> Result<Self, Garbled> {
+        let event = Self::parse_any(body)?;
+        if event.gtid.number == 0 { Err(Garbled) } else { Ok(event) }
+    }
+
+    /// Type 34, which is the same without a GTID: the time.
+    pub(crate) fn parse_anonymous(body: &[u8]) -> Result<u64, Garbled> {
+        Ok(Self::parse_any(body)?.commit_us)
+    }
+
+    fn parse_any(body: &[u8]) -> Result<Self, Garbled> {
         let mut at = Cursor::new(body);
         let _flags = at.u8()?;
         let uuid = at.array()?;
@@ -35,9 +45,6 @@ impl GtidEvent {
                     commit_us = at.uint(7)?;
                 }
             }
-        }
-        if number == 0 {
-            return Err(Garbled);
         }
         Ok(GtidEvent { gtid: Gtid { uuid, tag: None, number }, commit_us })
     }
@@ -149,6 +156,8 @@ mod tests {
         assert_eq!(read.commit_us, now);
         assert_eq!(GtidEvent::parse(&with_original).unwrap().commit_us, original);
         assert_eq!(GtidEvent::parse(&body[..20]), Err(Garbled));
+        body[17..25].fill(0);
+        assert_eq!((GtidEvent::parse(&body), GtidEvent::parse_anonymous(&body)), (Err(Garbled), Ok(now)));
     }
 
     #[test]

@@ -22,7 +22,7 @@ use super::sqltype::SqlType;
 use super::statement::{Clause, Statement, parse};
 use super::version::{ColumnDef, Version};
 use crate::mysql::binlog::{GtidEvent, Header, MariaDbGtid, Meaning, Query, Rotate, inflate, kinds};
-use crate::mysql::dump::Dump;
+use crate::mysql::dump::{Dump, From};
 use crate::mysql::wire::{Conn, WireError};
 use crate::mysql::{Config, faults, identity};
 
@@ -265,7 +265,12 @@ async fn read_ahead(
     catalog: &Catalog,
 ) -> Result<(), Fault> {
     let deadline = Instant::now() + AHEAD;
-    let mut dump = Dump::start(conn, config, server_id, &ahead.gtids).await?;
+    let from = match u32::try_from(ahead.from.pos) {
+        // a server without GTIDs; the place is of the server that is read
+        Ok(pos) if ahead.gtids.is_empty() && !ahead.from.file.is_empty() => From::At(&ahead.from.file, pos),
+        _ => From::Behind(&ahead.gtids),
+    };
+    let mut dump = Dump::start(conn, config, server_id, from).await?;
     let mut at = Place::default();
     let mut inflated = Vec::new();
     ahead.whole = false;

@@ -12,6 +12,7 @@ fn config() -> Config {
     Config {
         host: "h".into(),
         port: 1,
+        hosts: vec![],
         user: "u".into(),
         password: None,
         tls: Tls::Disabled,

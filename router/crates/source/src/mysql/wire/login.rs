@@ -350,6 +350,7 @@ mod tests {
         let config = Config {
             host: "db".into(),
             port: 3306,
+            hosts: vec![],
             user: "u".into(),
             password: Some(Secret::new("hidden")),
             tls: Tls::Preferred,

@@ -1,0 +1,201 @@
+//! Reads a file of the binlog from its beginning, for what is to be known of it and not for its rows: when it was begun, what
+//! came before it, when its transactions were committed. Does not wait at the binlog's end.
+//!
+//! Format: MySQL source documentation, "COM_BINLOG_DUMP", `Previous_gtids_log_event`.
+
+use forebay_model::{Fault, Gtid, GtidSet};
+
+use crate::codes;
+use crate::mysql::binlog::{CHECKSUM, GtidEvent, HEADER, Header, Rotate, checksum_in_use, kinds};
+use crate::mysql::cursor::{Cursor, Garbled};
+use crate::mysql::wire::{Conn, server_error};
+use crate::mysql::{Config, faults, identity};
+
+const PREVIOUS_GTIDS: u8 = 35;
+/// MariaDB's beginning of a transaction.
+const MARIADB_GTID: u8 = 162;
+/// Flag of a dump: it ends with the binlog.
+const NON_BLOCKING: u16 = 1;
+
+/// What a file begins with.
+#[derive(Debug)]
+pub(crate) struct Head {
+    /// When it was begun, seconds since 1970.
+    pub(crate) begun: u64,
+    /// Every transaction of the files before, and what was executed without a binlog.
+    pub(crate) previous: GtidSet,
+}
+
+/// Something worth knowing.
+#[derive(Debug)]
+pub(crate) enum Seen {
+    /// A file begins.
+    File {
+        name: String,
+    },
+    /// When it was begun, seconds since 1970.
+    Begun(u64),
+    Previous(GtidSet),
+    /// A transaction begins.
+    Transaction {
+        pos: u64,
+        gtid: Option<Gtid>,
+        commit_us: u64,
+    },
+}
+
+/// See the module.
+#[derive(Debug)]
+pub(crate) struct Scan {
+    conn: Conn,
+    checksum: bool,
+    /// Bytes read.
+    pub(crate) bytes: u64,
+}
+
+impl Scan {
+    /// Asks for the binlog from the beginning of a file on. Under an id of its own, so that a reader of the same source is
+    /// not thrown out.
+    pub(crate) async fn start(config: &Config, file: &str) -> Result<Scan, Fault> {
+        let config = Config { server_id: None, ..config.clone() };
+        let mut conn = Conn::open(&config).await?;
+        let failed = |e| faults::wire(e, &format!("cannot read {file} of {}", config.address()));
+        let id = identity::server_id(&mut conn, &config).await?;
+        // the last is MariaDB's: without it, it tells no beginnings of transactions
+        conn.query(
+            "SET @source_binlog_checksum = 'CRC32', @master_binlog_checksum = 'CRC32', @mariadb_slave_capability = 4",
+        )
+        .await
+        .map_err(failed)?;
+        let mut dump = vec![0x12];
+        dump.extend_from_slice(&4u32.to_le_bytes());
+        dump.extend_from_slice(&NON_BLOCKING.to_le_bytes());
+        dump.extend_from_slice(&id.to_le_bytes());
+        dump.extend_from_slice(file.as_bytes());
+        conn.command(&dump).await.map_err(failed)?;
+        Ok(Scan { conn, checksum: false, bytes: 0 })
+    }
+
+    /// The next thing worth knowing; `None` at the binlog's end.
+    pub(crate) async fn next(&mut self) -> Result<Option<Seen>, Fault> {
+        loop {
+            let packet = self.conn.packet().await.map_err(|e| faults::wire(e, "cannot read the binlog"))?;
+            let bytes = packet.len() as u64;
+            let seen = match packet {
+                [0, event @ ..] => look(event, &mut self.checksum).map_err(|Garbled| {
+                    Fault::new(codes::GARBLED, "the server sent an event that makes no sense")
+                        .fix("check the binlog with mysqlbinlog --verify-binlog-checksum")
+                })?,
+                [0xff, ..] => return Err(faults::wire(server_error(packet), "cannot read the binlog")),
+                // the end, as an EOF packet
+                _ => return Ok(None),
+            };
+            self.bytes += bytes;
+            if seen.is_some() {
+                return Ok(seen);
+            }
+        }
+    }
+}
+
+/// Reads only how a file begins.
+pub(crate) async fn head(config: &Config, file: &str) -> Result<Head, Fault> {
+    let mut scan = Scan::start(config, file).await?;
+    let mut begun = 0;
+    while let Some(seen) = scan.next().await? {
+        match seen {
+            Seen::File { .. } => {}
+            Seen::Begun(seconds) => begun = seconds,
+            Seen::Previous(previous) => return Ok(Head { begun, previous }),
+            Seen::Transaction { .. } => break,
+        }
+    }
+    Ok(Head { begun, previous: GtidSet::default() })
+}
+
+fn look(event: &[u8], checksum: &mut bool) -> Result<Option<Seen>, Garbled> {
+    let header = Header::parse(event)?;
+    let body = |checksum: bool| {
+        let end = event.len().checked_sub(if checksum { CHECKSUM } else { 0 }).ok_or(Garbled)?;
+        event.get(HEADER..end).ok_or(Garbled)
+    };
+    let pos = u64::from(header.end).saturating_sub(header.size.into());
+    let transaction = |gtid, commit_us| Seen::Transaction { pos, gtid, commit_us };
+    Ok(Some(match header.kind {
+        // made up for readers: before the first format description, and with the checksum that the server is set to
+        kinds::ROTATE if header.end == 0 => {
+            let tail = crate::mysql::binlog::is_whole(event);
+            Seen::File { name: Rotate::parse(body(tail)?)?.file.to_owned() }
+        }
+        kinds::FORMAT_DESCRIPTION => {
+            *checksum = checksum_in_use(event)?;
+            Seen::Begun(header.seconds.into())
+        }
+        PREVIOUS_GTIDS => Seen::Previous(previous_gtids(body(*checksum)?)?),
+        kinds::GTID | kinds::GTID_TAGGED => {
+            let body = body(*checksum)?;
+            let tagged = header.kind == kinds::GTID_TAGGED;
+            let read = if tagged { GtidEvent::parse_tagged(body) } else { GtidEvent::parse(body) }?;
+            transaction(Some(read.gtid), time(&header, read.commit_us))
+        }
+        kinds::ANONYMOUS_GTID => {
+            transaction(None, time(&header, GtidEvent::parse_anonymous(body(*checksum)?)?))
+        }
+        MARIADB_GTID => transaction(None, time(&header, 0)),
+        _ => return Ok(None),
+    }))
+}
+
+/// Where only the second is known, its end: of two transactions of one second none is taken for older than it is.
+fn time(header: &Header, commit_us: u64) -> u64 {
+    if commit_us == 0 { u64::from(header.seconds) * 1_000_000 + 999_999 } else { commit_us }
+}
+
+/// Reads a set as the binlog has it: the first byte of its count says whether tags follow each server.
+fn previous_gtids(body: &[u8]) -> Result<GtidSet, Garbled> {
+    let mut at = Cursor::new(body);
+    let head = at.u64()?;
+    let tagged = head >> 56 == 1;
+    let count = if tagged { head << 8 >> 16 } else { head };
+    let mut set = GtidSet::default();
+    for _ in 0..count {
+        let uuid = at.array()?;
+        let tag = if tagged {
+            let length = usize::from(at.u8()? >> 1);
+            std::str::from_utf8(at.take(length)?).map_err(|_| Garbled)?.to_owned()
+        } else {
+            String::new()
+        };
+        for _ in 0..at.u64()? {
+            let (first, end) = (at.u64()?, at.u64()?);
+            if first == 0 || end <= first {
+                return Err(Garbled);
+            }
+            set.add_range(uuid, &tag, first, end - 1);
+        }
+    }
+    Ok(set)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::mysql::binlog::encode_set;
+
+    #[test]
+    fn sets_are_read_as_they_are_written() {
+        let a = "01020304-0506-0708-090a-0b0c0d0e0f10";
+        for text in
+            ["", &format!("{a}:1-5:9"), &format!("{a}:1-5:zed:1:7-9,ffffffff-0506-0708-090a-0b0c0d0e0f10:3")]
+        {
+            let set: GtidSet = text.parse().unwrap();
+            let bytes = encode_set(&set);
+            assert_eq!(previous_gtids(&bytes).unwrap(), set);
+            for cut in 0..bytes.len() {
+                assert!(previous_gtids(&bytes[..cut]).is_err(), "{text} cut to {cut}");
+            }
+        }
+        // a count that no body can hold ends early, and not with memory
+        assert_eq!(previous_gtids(&[0xff, 0xff, 0xff, 0xff, 0, 0, 0, 0, 1, 2]), Err(Garbled));
+    }
+}

@@ -1,0 +1,130 @@
+//! How long the server keeps what is still needed, and what it may delete.
+
+use forebay_model::{Fault, Note, Position};
+use serde::Serialize;
+
+use super::doctor::facts::settings;
+use super::doctor::settings::kept_for;
+use super::position::scan::head;
+use super::reach::none_fit;
+use super::server::{Remembered, ServerState, gtids_at};
+use super::wire::Conn;
+use super::{Config, faults, relation};
+use crate::codes;
+
+/// What a source needs of its server's binlog.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Outlook {
+    /// The file that holds the next transaction to be read.
+    pub oldest_file_needed: String,
+    /// Until the server may delete that file, if reading stands still; `None` = it deletes nothing by itself. A file that is
+    /// still written counts as closed now.
+    pub hours_left: Option<f64>,
+    /// The newest file that this source does not need any more; `None` = it needs all of them.
+    pub safe_to_purge_upto: Option<String>,
+}
+
+impl Outlook {
+    /// The statement that deletes what is not needed any more: the file that it names stays.
+    pub fn purge_statement(&self) -> Option<String> {
+        let file = self.oldest_file_needed.replace('\'', "''");
+        self.safe_to_purge_upto.as_ref().map(|_| format!("PURGE BINARY LOGS TO '{file}'"))
+    }
+}
+
+/// Asks the host that a position is of what becomes of the files behind it; where it is not known which that is, the first
+/// that has what the position needs. `notes` are those that were stored with the position.
+///
+/// # Errors
+/// If the server cannot be asked, or has purged what is needed already.
+pub async fn outlook(config: &Config, position: &Position, notes: &[Note]) -> Result<Outlook, Fault> {
+    let remembered = Remembered::find(notes);
+    let mut refused = Vec::new();
+    for host in config.all_hosts() {
+        match outlook_at(&config.at(&host), position, remembered.as_ref()).await {
+            Ok(outlook) => return Ok(outlook),
+            Err(fault) => refused.push((host, fault)),
+        }
+    }
+    Err(none_fit(refused))
+}
+
+async fn outlook_at(
+    config: &Config,
+    position: &Position,
+    remembered: Option<&Remembered>,
+) -> Result<Outlook, Fault> {
+    let failed = |e| faults::wire(e, "cannot read the server's settings");
+    let mut conn = Conn::open(config).await?;
+    let server = ServerState::ask(&mut conn, config).await?;
+    relation::check(&server, position, remembered)?;
+    if remembered.is_some_and(|r| r.uuid != server.uuid) {
+        let what = format!("{} is not the server that is read", server.address);
+        return Err(Fault::new(codes::SERVER_FOREIGN, what));
+    }
+    let kept = kept_for(&settings(&mut conn).await.map_err(failed)?);
+    let now = conn.query("SELECT UNIX_TIMESTAMP()").await.map_err(failed)?;
+    let now: u64 = now.firsts().next().and_then(|n| n.parse().ok()).unwrap_or(0);
+    conn.quit().await;
+
+    let known = server.files.iter().position(|f| f.name == position.file);
+    let at = match known.filter(|_| remembered.is_some_and(|r| !r.uuid.is_empty())) {
+        Some(at) => at,
+        None => last_before(config, &server, position).await?,
+    };
+    // a file was written last when the next one was begun
+    let closed = match server.files.get(at + 1) {
+        Some(next) => head(config, &next.name).await?.begun,
+        None => now,
+    };
+    Ok(Outlook {
+        oldest_file_needed: server.files.get(at).map_or(&server.file, |f| &f.name).clone(),
+        hours_left: kept.map(|kept| left(closed, kept, now)),
+        safe_to_purge_upto: at.checked_sub(1).and_then(|at| server.files.get(at)).map(|f| f.name.clone()),
+    })
+}
+
+/// The last file before which nothing is missing.
+async fn last_before(config: &Config, server: &ServerState, position: &Position) -> Result<usize, Fault> {
+    let (mut low, mut high) = (0, server.files.len());
+    while low < high {
+        let middle = usize::midpoint(low, high);
+        let file = &server.files[middle].name;
+        let previous = if server.is_mariadb() {
+            gtids_at(&mut Conn::open(config).await?, file, 4).await?
+        } else {
+            head(config, file).await?.previous
+        };
+        if previous.is_subset(&position.gtids) { low = middle + 1 } else { high = middle }
+    }
+    Ok(low.saturating_sub(1))
+}
+
+/// Hours until `kept` seconds have gone by since a file was closed.
+fn left(closed: u64, kept: u64, now: u64) -> f64 {
+    (closed + kept).saturating_sub(now) as f64 / 3600.0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hours_are_counted_from_the_files_end() {
+        assert_eq!(left(1000, 7200, 1000), 2.0);
+        assert_eq!(left(1000, 7200, 4600), 1.0);
+        assert_eq!(left(1000, 7200, 90_000), 0.0, "it may go at any moment");
+    }
+
+    #[test]
+    fn what_may_be_purged_is_a_statement() {
+        let mut outlook = Outlook {
+            oldest_file_needed: "binlog.000004".into(),
+            hours_left: None,
+            safe_to_purge_upto: Some("binlog.000003".into()),
+        };
+        assert_eq!(outlook.purge_statement().unwrap(), "PURGE BINARY LOGS TO 'binlog.000004'");
+        outlook.safe_to_purge_upto = None;
+        assert_eq!(outlook.purge_statement(), None);
+    }
+}
