@@ -13,7 +13,7 @@ use tokio::time::Instant;
 use super::dump::Dump;
 use super::transactions::{Taken, Transactions};
 use super::wire::Conn;
-use super::{Config, Limits, Start, identity};
+use super::{Config, Limits, Start, faults, identity};
 
 /// An event older than this was not written just now: the source is catching up.
 const BEHIND: Duration = Duration::from_secs(2);
@@ -71,6 +71,8 @@ pub struct Stream {
     given: Instant,
     /// Pieces of a transaction were given, and not its end.
     pieces: bool,
+    /// Somebody waits for the next position.
+    hurry: bool,
 }
 
 impl Stream {
@@ -82,6 +84,10 @@ impl Stream {
         let mut conn = Conn::open(config).await?;
         let server_id = identity::server_id(&mut conn, config).await?;
         let position = identity::resolve(&mut conn, config, start).await?;
+        // whoever takes what is read may be busy or full for a while: the server must bear that
+        conn.query("SET SESSION net_write_timeout = 3600")
+            .await
+            .map_err(|e| faults::wire(e, "cannot set up the connection"))?;
         let dump = Dump::start(conn, config, server_id, &position.gtids).await?;
         tracing::info!(
             server = config.address(),
@@ -103,7 +109,18 @@ impl Stream {
             given_moves: None,
             given: Instant::now(),
             pieces: false,
+            hurry: false,
         })
+    }
+
+    /// What was read and decoded so far, if not yet given.
+    pub(crate) fn position(&self) -> &Position {
+        self.transactions.position()
+    }
+
+    /// Whether a position without events is to be given as soon as there is one.
+    pub(crate) fn hurry(&mut self, hurry: bool) {
+        self.hurry = hurry;
     }
 
     /// The next block or position. May be dropped while it waits; nothing is lost.
@@ -192,7 +209,7 @@ impl Stream {
             self.catching_up = false;
             // inside a transaction the position would not cover the pieces that were given
             let moved = self.given_moves != Some(self.transactions.moves) && self.transactions.is_between();
-            return moved.then(|| self.given + IDLE);
+            return moved.then(|| if self.hurry { now } else { self.given + IDLE });
         }
         let opened = *self.opened.get_or_insert(now);
         if building.is_whole() {

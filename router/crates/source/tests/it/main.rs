@@ -2,6 +2,7 @@
 
 mod charsets;
 mod preflight;
+mod snapshot;
 mod stream;
 mod text;
 mod types;

@@ -6,12 +6,12 @@ use forebay_source::mysql::Start;
 use super::{check, config, connect, next, text};
 
 /// A type, an expression that prints it as [`text::cell`] does (`{}` = the column), and values to insert.
-type Case = (&'static str, &'static str, &'static [&'static str]);
+pub(crate) type Case = (&'static str, &'static str, &'static [&'static str]);
 
 const PLAIN: &str = "{}";
 const HEX: &str = "HEX({})";
 
-const CASES: &[Case] = &[
+pub(crate) const CASES: &[Case] = &[
     ("tinyint", PLAIN, &["-128", "-1", "0", "127"]),
     ("tinyint unsigned", PLAIN, &["0", "255"]),
     ("tinyint(1)", PLAIN, &["0", "1", "2"]),
