@@ -24,6 +24,7 @@ pub(crate) mod kinds {
     pub(crate) const DELETE_ROWS: u8 = 32;
     pub(crate) const GTID: u8 = 33;
     pub(crate) const ANONYMOUS_GTID: u8 = 34;
+    pub(crate) const PREVIOUS_GTIDS: u8 = 35;
     pub(crate) const XA_PREPARE: u8 = 38;
     pub(crate) const PARTIAL_UPDATE_ROWS: u8 = 39;
     pub(crate) const TRANSACTION_PAYLOAD: u8 = 40;
@@ -31,8 +32,8 @@ pub(crate) mod kinds {
     pub(crate) const GTID_TAGGED: u8 = 42;
 
     /// INTVAR, RAND, USER_VAR: what a statement in the binlog needs; IGNORABLE, ROWS_QUERY: for people;
-    /// PREVIOUS_GTIDS, TRANSACTION_CONTEXT, VIEW_CHANGE: for servers. None changes a row.
-    pub(crate) const WITHOUT_ROWS: [u8; 8] = [5, 13, 14, 28, 29, 35, 36, 37];
+    /// TRANSACTION_CONTEXT, VIEW_CHANGE: for servers. None changes a row.
+    pub(crate) const WITHOUT_ROWS: [u8; 7] = [5, 13, 14, 28, 29, 36, 37];
 }
 
 /// Events with this flag may be skipped by who does not know them.

@@ -38,10 +38,15 @@
 //! such a table is given, its source's other changes wait; the server keeps the connection for an hour
 //! (`net_write_timeout`). Give large tables a key.
 
+mod answer;
 mod bound;
+mod commands;
+mod filter;
 mod give;
+mod jobs;
 mod mark;
 mod notes;
+mod outcome;
 mod read;
 mod request;
 mod rows;

@@ -1,23 +1,23 @@
 //! What is asked of the server for a snapshot: each function is a job that is given a connection and a task of its own.
 
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use forebay_model::{Batch, Fault, GtidSet};
 use tokio::sync::mpsc::Sender;
 
 use super::super::catalog::{self, quoted};
-use super::super::wire::{Conn, RowPacket, Rows, WireError};
+use super::super::wire::{Conn, Rows, WireError};
 use super::super::{Config, Limits, SnapshotSettings, faults};
+use super::answer::{Answer, More, select};
 use super::bound::{Bound, after, up_to};
 use super::mark::Mark;
 use super::rows::{Taking, key_values};
 use super::shape::{Key, Shape};
-use super::{Trouble, trouble};
+use super::wire::Wire;
+use super::{Trouble, filter, trouble};
 use crate::codes;
 
-/// How long the server may think before a row comes.
-const PATIENCE: Duration = Duration::from_secs(600);
 /// How long it may lack what the stream has read, seconds.
 const BEHIND: u32 = 10;
 
@@ -164,7 +164,7 @@ impl Reading {
         let shape = Shape::read(conn, database, table).await?;
         let name = shape.table.full_name();
         if let Some(filter) = filter {
-            check_filter(conn, &shape, filter).await?;
+            filter::check(conn, &shape, filter).await?;
         }
         let failed = |e| trouble(e, &name, "cannot read the table");
         // columns that the account may not read are hidden from it: only a statement that wants all of them says so
@@ -220,7 +220,8 @@ impl Reading {
         let sql = format!("SELECT {} FROM {from}{limits} ORDER BY {order}{limit}", shape.select);
 
         let mut taking = Taking::new(shape, self.limits);
-        let whole = select(c, shape, &sql, |row| {
+        let wires: Vec<&Wire> = shape.wires.iter().collect();
+        let whole = select(c, &wires, &sql, |row| {
             taking.row(row)?;
             Ok(taking.bytes < self.settings.chunk_bytes)
         })
@@ -258,29 +259,15 @@ impl Reading {
         key: &Key,
         sql: &str,
     ) -> Result<Option<Bound>, Trouble> {
-        let name = shape.table.full_name();
-        let wires: Vec<_> = key.columns.iter().map(|&c| &shape.wires[c]).collect();
+        let wires: Vec<&Wire> = key.columns.iter().map(|&c| &shape.wires[c]).collect();
         let mut values = None;
-        let failed = |e: WireError| trouble(e, &name, "cannot read where a chunk ends");
-        let statement = conn.prepare(sql).await.map_err(failed)?;
-        let types = conn.execute(&statement, PATIENCE).await.map_err(failed)?;
-        if types.len() != wires.len() || !wires.iter().zip(&types).all(|(w, t)| w.fits(*t)) {
-            return Err(Trouble::Changed);
-        }
-        loop {
-            while conn.advance().map_err(failed)? {
-                match conn.row_packet().map_err(failed)? {
-                    RowPacket::Row(row) => {
-                        values = Some(key_values(row, &wires).map_err(|g| failed(g.into()))?)
-                    }
-                    RowPacket::End => {
-                        conn.close(statement).await.map_err(failed)?;
-                        return values.map(|v| shape.bound(key, &v)).transpose();
-                    }
-                }
-            }
-            conn.wait_for_more(PATIENCE).await.map_err(failed)?;
-        }
+        select(conn, &wires, sql, |row| {
+            values = Some(key_values(row, &wires)?);
+            Ok(true)
+        })
+        .await
+        .map_err(|e| e.of(&shape.table.full_name()))?;
+        values.map(|v| shape.bound(key, &v)).transpose()
     }
 
     /// Reads a table in one consistent read.
@@ -305,7 +292,8 @@ impl Reading {
         let limits = conditions(&[], job.filter.as_ref().map(|f| format!("(\n{f}\n)")));
         let sql = format!("SELECT {} FROM {}{limits}", shape.select, shape.from);
         let mut taking = Taking::new(shape, self.limits);
-        let mut rows = Answer::begin(&mut conn, shape, &sql).await.map_err(|e| e.of(&name))?;
+        let wires: Vec<&Wire> = shape.wires.iter().collect();
+        let mut rows = Answer::begin(&mut conn, &wires, &sql).await.map_err(|e| e.of(&name))?;
         loop {
             let more = rows
                 .take(|row| {
@@ -325,115 +313,6 @@ impl Reading {
             }
         }
     }
-}
-
-/// What ended a stretch of an answer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum More {
-    End,
-    /// Whoever takes the rows had enough for now.
-    Enough,
-}
-
-/// Why an answer could not be read.
-enum Broken {
-    Wire(WireError),
-    Changed,
-}
-
-impl From<WireError> for Broken {
-    fn from(e: WireError) -> Self {
-        Broken::Wire(e)
-    }
-}
-
-impl Broken {
-    fn of(self, name: &str) -> Trouble {
-        match self {
-            Broken::Wire(e) => trouble(e, name, "cannot read rows"),
-            Broken::Changed => Trouble::Changed,
-        }
-    }
-}
-
-/// The rows of a SELECT, as they come.
-struct Answer<'a> {
-    conn: &'a mut Conn,
-    statement: super::super::wire::Prepared,
-}
-
-impl<'a> Answer<'a> {
-    async fn begin(conn: &'a mut Conn, shape: &Shape, sql: &str) -> Result<Self, Broken> {
-        let statement = conn.prepare(sql).await?;
-        let types = conn.execute(&statement, PATIENCE).await?;
-        let fit = types.len() == shape.wires.len() && shape.wires.iter().zip(&types).all(|(w, t)| w.fits(*t));
-        if fit { Ok(Answer { conn, statement }) } else { Err(Broken::Changed) }
-    }
-
-    /// Gives rows to `take` until there are no more or it answers false.
-    async fn take(
-        &mut self,
-        mut take: impl FnMut(&[u8]) -> Result<bool, super::super::cursor::Garbled>,
-    ) -> Result<More, Broken> {
-        loop {
-            while self.conn.advance()? {
-                match self.conn.row_packet()? {
-                    RowPacket::Row(row) => {
-                        let wrong = |_| WireError::Protocol("a row of an answer makes no sense");
-                        if !take(row).map_err(wrong)? {
-                            return Ok(More::Enough);
-                        }
-                    }
-                    RowPacket::End => {
-                        self.conn.close(self.statement).await?;
-                        return Ok(More::End);
-                    }
-                }
-            }
-            self.conn.wait_for_more(PATIENCE).await?;
-        }
-    }
-}
-
-/// Gives the rows of a SELECT to `take`; false if it had enough before their end: the connection is of no more use then.
-async fn select(
-    conn: &mut Conn,
-    shape: &Shape,
-    sql: &str,
-    take: impl FnMut(&[u8]) -> Result<bool, super::super::cursor::Garbled>,
-) -> Result<bool, Broken> {
-    Ok(Answer::begin(conn, shape, sql).await?.take(take).await? == More::End)
-}
-
-/// Checks that a filter is an expression over the table's columns, and nothing more: it must parse inside parentheses and
-/// without them, so that it can neither close them nor add a clause.
-async fn check_filter(conn: &mut Conn, shape: &Shape, filter: &str) -> Result<(), Trouble> {
-    let name = shape.table.full_name();
-    for sql in [format!("(\n{filter}\n)"), format!("\n{filter}\n")] {
-        let sql = format!("SELECT 1 FROM {} WHERE {sql} LIMIT 0", shape.from);
-        let wrong = || {
-            Fault::new(codes::SNAPSHOT_FILTER, format!("the snapshot's filter for {name} cannot be used")).fix(
-                "write it as the condition of a WHERE over the table's columns, such as: created_at >= '2026-01-01'",
-            )
-        };
-        match conn.prepare(&sql).await {
-            Ok(statement) if statement.parameters == 0 => {
-                conn.close(statement).await.map_err(|e| trouble(e, &name, "cannot check the filter"))?;
-            }
-            Ok(_) => return Err(wrong().cause("it has a question mark").into()),
-            // what the server says of the statement and not of itself
-            Err(WireError::Server { code, message }) => {
-                let fault = faults::wire(WireError::Server { code, message: message.clone() }, "the filter");
-                let cause = WireError::Server { code, message };
-                if fault.code() == codes::STATEMENT {
-                    return Err(wrong().cause(cause).into());
-                }
-                return Err(trouble(cause, &name, "cannot check the filter"));
-            }
-            Err(e) => return Err(trouble(e, &name, "cannot check the filter")),
-        }
-    }
-    Ok(())
 }
 
 fn conditions(bounds: &[String], more: Option<String>) -> String {

@@ -1,6 +1,7 @@
 //! Snapshots beside the stream.
 
 mod keys;
+mod replica;
 mod tables;
 mod values;
 mod writer;
