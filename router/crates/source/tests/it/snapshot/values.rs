@@ -83,17 +83,14 @@ async fn every_schema_comes_out_the_same() {
             "CREATE TABLE t (
                 a VARCHAR(64) NOT NULL, `sel``ect` INT UNSIGNED, IsKgLb TINYINT(1), b CHAR(10) CHARSET latin1,
                 y YEAR, u SMALLINT UNSIGNED ZEROFILL, d DECIMAL(12,3) UNSIGNED, e ENUM('x','ý','it''s','b\\\\s') CHARSET latin1,
-                s SET('p','q,'), x TEXT, z VARBINARY(9), g POINT, h GEOMETRYCOLLECTION, j JSON, v VECTOR(4), w BIT(9),
+                s SET('p','q'), x TEXT, z VARBINARY(9), g POINT, h GEOMETRYCOLLECTION, j JSON, v VECTOR(4), w BIT(9),
                 t3 TIME(3), f FLOAT UNSIGNED, ff FLOAT(7,4), big BIGINT UNSIGNED, hidden INT INVISIBLE,
                 gen INT AS (`sel``ect` + 1) VIRTUAL, kept INT AS (`sel``ect` + 2) STORED, dz DECIMAL(5,2) ZEROFILL,
                 tb TINYBLOB, mt MEDIUMTEXT CHARSET utf16, lb LONGBLOB, c255 CHAR(255) CHARSET utf8mb4, bin BINARY(3),
                 ts TIMESTAMP(6) NULL, dt DATETIME, da DATE,
                 PRIMARY KEY (`sel``ect`, a(5)), KEY f ((u + 1)), KEY m ((CAST(j AS UNSIGNED ARRAY)))
             );
-            INSERT INTO t (a, `sel``ect`, u, big, dz, hidden, e) VALUES ('key', 7, 65535, 18446744073709551615, 1.5, 3, 'ý')"
-                .replace("sel``ect", "sel``ect")
-                .replace("'q,'", "'q'")
-                .as_str(),
+            INSERT INTO t (a, `sel``ect`, u, big, dz, hidden, e) VALUES ('key', 7, 65535, 18446744073709551615, 1.5, 3, 'ý')",
         )
         .await
         .unwrap();

@@ -43,21 +43,21 @@ pub(super) fn fold(log: &Log, table: &str, key: &[usize]) -> BTreeMap<String, St
 
 /// Rows of `accounts` that are there before anything is read.
 async fn fill(database: &Database, rows: u32) {
-    let mut conn = database.connect().await.unwrap();
-    conn.query_drop("SET SESSION cte_max_recursion_depth = 1000000").await.unwrap();
+    let mut conn = database.connect().await.expect("the server does it");
+    conn.query_drop("SET SESSION cte_max_recursion_depth = 1000000").await.expect("the server does it");
     conn.query_drop(format!(
         "INSERT INTO accounts WITH RECURSIVE n (i) AS (SELECT 10001 UNION ALL SELECT i + 1 FROM n WHERE i < {}) \
          SELECT i * 7, 1, CONCAT('name ', i), NULL, '0', 'NSW', i, NULL, TRUE FROM n",
         10_000 + rows
     ))
     .await
-    .unwrap();
+    .expect("the server does it");
 }
 
 async fn expected(database: &Database, sql: &str) -> Vec<String> {
-    let mut conn = database.connect().await.unwrap();
-    conn.query_drop("SET SESSION time_zone = '+00:00'").await.unwrap();
-    conn.query(sql).await.unwrap()
+    let mut conn = database.connect().await.expect("the server does it");
+    conn.query_drop("SET SESSION time_zone = '+00:00'").await.expect("the server does it");
+    conn.query(sql).await.expect("the server does it")
 }
 
 const ACCOUNTS: &str = "SELECT CONCAT_WS(',', id, version, name, COALESCE(email, 'NULL'), phone, state, balance, \
@@ -69,10 +69,10 @@ pub(super) async fn catch_up(
     log: &mut Log,
     server: &forebay_kit::Server,
 ) {
-    let (_, _, executed) = server.binlog_end().await.unwrap();
-    let executed: forebay_model::GtidSet = executed.parse().unwrap();
+    let (_, _, executed) = server.binlog_end().await.expect("the server does it");
+    let executed: forebay_model::GtidSet = executed.parse().expect("the server does it");
     while !log.position.as_ref().is_some_and(|p| executed.is_subset(&p.gtids)) {
-        log.add(next(capture).await.unwrap());
+        log.add(next(capture).await.expect("the server does it"));
     }
 }
 
