@@ -1,11 +1,13 @@
 //! MySQL 8.0 and MariaDB 10.11, and later ones of both, as a source.
 //!
-//! [`preflight`] says whether a server is fit, [`catalog`] what it holds, [`Stream`] gives its changes. A `Stream` never
+//! [`preflight`] says whether a server is fit, [`catalog`] what it holds, [`Stream`] gives its changes, and [`Capture`] its
+//! changes with snapshots of its tables among them. A `Stream` never
 //! reconnects: it ends with a classified [`Fault`](forebay_model::Fault), and its owner connects again from the
 //! position that the changelog holds.
 
 mod binlog;
 mod blocks;
+mod capture;
 mod catalog;
 mod config;
 mod cursor;
@@ -16,14 +18,19 @@ mod grants;
 mod identity;
 mod preflight;
 mod schema;
+mod snapshot;
 mod stream;
 mod transactions;
 mod wire;
 
+pub use capture::Capture;
 pub use catalog::catalog;
-pub use config::{Config, Limits, Start, Tls};
+pub use config::{Config, Limits, SnapshotSettings, Start, Tls};
 pub use preflight::{Check, demands_met, preflight};
 pub use schema::{Definition, Quarantined, Recovery, decode_quarantined};
+pub use snapshot::{
+    SnapshotCommand, SnapshotFault, SnapshotRequest, SnapshotState, SnapshotStatus, SnapshotTable,
+};
 pub use stream::{Captured, Stats, Stream};
 
 #[doc(hidden)]

@@ -5,6 +5,7 @@ mod differ;
 mod mariadb;
 mod preflight;
 mod schema;
+mod snapshot;
 mod stream;
 mod text;
 mod types;
