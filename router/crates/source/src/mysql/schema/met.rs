@@ -14,7 +14,7 @@ impl SqlType {
         let chars = || {
             let wide = raw.collation.map_or(1, |c| widest(&of_number(c)));
             // with one more for how it is compressed
-            let bytes = text_size(raw).0 - usize::from(raw.code == VARCHAR_COMPRESSED);
+            let bytes = text_size(raw).0.saturating_sub(usize::from(raw.code == VARCHAR_COMPRESSED));
             vec![(bytes / wide) as u32]
         };
         if let Some(special) = raw.special {

@@ -31,12 +31,12 @@ async fn random_tables_come_out_the_same() {
 /// Holds every value by snapshot against the value by stream and against the server's own words.
 async fn by_both_ways(prefix: &str, tables: &[Table]) {
     let server = forebay_kit::mysql().await;
-    let database = server.database(prefix).await.unwrap();
+    let database = server.database(prefix).await.expect("a database");
     let config = config(server, &[format!("{}.*", database.name())]);
     let mut log = Log::default();
     let mut capture = log.connect(&config, small(3)).await;
-    let mut conn = database.connect().await.unwrap();
-    conn.query_drop("SET SESSION sql_mode = '', time_zone = '+00:00'").await.unwrap();
+    let mut conn = database.connect().await.expect("a connection");
+    conn.query_drop("SET SESSION sql_mode = '', time_zone = '+00:00'").await.expect("settings");
     let mut shown = HashMap::new();
     for table in tables {
         shown.insert(table.name.clone(), fill(&mut conn, table).await);
@@ -44,7 +44,7 @@ async fn by_both_ways(prefix: &str, tables: &[Table]) {
     let rows: usize = tables.iter().map(|t| t.rows.len()).sum();
     // each was inserted, and changed once
     while log.blocks.iter().map(|b| b.rows()).sum::<usize>() < 3 * rows {
-        log.add(next(&mut capture).await.unwrap());
+        log.add(next(&mut capture).await.expect("a stream that goes on"));
     }
     // by stream: table, id -> its batch and row; the last image is the row as it is
     let streamed: Vec<Batch> = log.blocks.drain(..).flat_map(|b| b.batches).collect();
