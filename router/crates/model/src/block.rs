@@ -22,7 +22,8 @@ pub struct Txn {
     pub server_id: u32,
     /// Index of the binlog file's name in [`Origin::strings`].
     pub file: u32,
-    /// 0, or one more than the index of the GTID's tag in [`Origin::strings`].
+    /// 0, or one more than the index in [`Origin::strings`] of the GTID's tag; without a GTID, of the one route that a
+    /// snapshot's rows are for.
     pub tag: u32,
 }
 
@@ -40,6 +41,12 @@ impl Origin {
     pub fn gtid(&self, txn: &Txn) -> Option<Gtid> {
         let tag = (txn.tag > 0).then(|| self.strings[txn.tag as usize - 1].clone());
         (txn.number > 0).then_some(Gtid { uuid: txn.uuid, tag, number: txn.number })
+    }
+
+    /// The one route that the transaction's rows are for, if they are not for everybody: they come from a snapshot that was
+    /// asked for on behalf of a single route.
+    pub fn audience(&self, txn: &Txn) -> Option<&str> {
+        (txn.number == 0 && txn.tag > 0).then(|| self.strings[txn.tag as usize - 1].as_str())
     }
 
     /// The name of the transaction's binlog file.

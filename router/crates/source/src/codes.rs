@@ -55,6 +55,20 @@ codes! {
     SERVER_ID_CLASH = "mysql.server_id_clash", Retryable, "Another reader with the same server id took over the binlog.";
     DUMP_REFUSED = "mysql.dump_refused", Retryable, "The server ended the binlog with an error.";
 
+    // snapshots
+    SNAPSHOT_REQUEST = "mysql.snapshot_request", Fatal, "A snapshot was asked for, or is to be changed, in a way that makes no sense.";
+    SNAPSHOT_EXISTS = "mysql.snapshot_exists", Fatal, "There is a snapshot with that id already.";
+    SNAPSHOT_UNKNOWN = "mysql.snapshot_unknown", Fatal, "There is no snapshot with that id.";
+    SNAPSHOT_NOTE = "mysql.snapshot_note", Fatal, "What was noted of a snapshot cannot be read.";
+    SNAPSHOT_TABLE_GONE = "mysql.snapshot_table_gone", Fatal, "A table that is to be read is not there, or not visible.";
+    SNAPSHOT_FILTER = "mysql.snapshot_filter", Fatal, "The filter of a snapshot is not a condition over the table's columns.";
+    SNAPSHOT_BOUND = "mysql.snapshot_bound", Fatal, "A key's value cannot be used to find the rows behind it.";
+    SNAPSHOT_REPLICA = "mysql.snapshot_replica", Fatal, "The host that snapshots are read from is not a replica of the source.";
+    SNAPSHOT_BEHIND = "mysql.snapshot_behind", Retryable, "The host that snapshots are read from lacks transactions that the stream has.";
+    SNAPSHOT_MARIADB = "mysql.snapshot_mariadb", Fatal, "A snapshot of a MariaDB server was asked for, which is not supported yet.";
+    SNAPSHOT_NEVER_QUIET = "mysql.snapshot_never_quiet", Fatal, "A table without a key is written too often to be read at one moment.";
+    SNAPSHOT_BROKE_OFF = "mysql.snapshot_broke_off", Retryable, "A table without a key could not be read to its end; it is begun again.";
+
     // what the binlog holds
     CHECKSUM = "mysql.checksum", Retryable, "A binlog event was damaged on its way.";
     GARBLED = "mysql.garbled", Fatal, "A binlog event makes no sense.";

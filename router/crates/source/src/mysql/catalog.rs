@@ -1,12 +1,32 @@
-//! Which tables exist now, and what they look like: for checks before anything is read. The binlog's own table maps say
-//! what a table was when its rows were written, and they lead.
+//! Which tables exist now, and what they look like: for checks before anything is read, and for snapshots. The binlog's
+//! own table maps say what a table was when its rows were written, and they lead.
+//!
+//! A table is described in the binlog's own words, as the table map that the server would write for it. Its schema is made
+//! from that by the decoder's own plan, so that a table has the same schema here, by stream and by snapshot.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use forebay_model::{Column, ColumnType, Fault, TableSchema};
 
-use super::wire::{Conn, WireError};
+use super::binlog::{RawColumn, Special, TableMap, types};
+use super::decode::Plan;
+use super::wire::{Conn, Rows, WireError};
 use super::{Config, faults};
+
+/// utf8mb4_general_ci: what information_schema's own texts are read in.
+const UTF8: u16 = 45;
+/// The collation of bytes.
+const BINARY: u16 = 63;
+
+/// A table as information_schema has it.
+#[derive(Clone, Debug)]
+pub(crate) struct Described {
+    /// The table map that the server would write now.
+    pub(crate) map: TableMap,
+    /// The character set of each column that has one.
+    pub(crate) charsets: Vec<Option<String>>,
+}
 
 /// The captured tables that exist now and that the account may see.
 ///
@@ -20,104 +40,232 @@ pub async fn catalog(config: &Config) -> Result<Vec<Arc<TableSchema>>, Fault> {
     Ok(tables.into_iter().map(Arc::new).collect())
 }
 
+/// As [`catalog`], on a connection.
 pub(crate) async fn read(conn: &mut Conn, config: &Config) -> Result<Vec<TableSchema>, WireError> {
+    let tables = describe(conn, None).await?;
+    Ok(tables.iter().filter(|t| config.captures(&t.map.database, &t.map.table)).map(schema).collect())
+}
+
+/// Describes all tables that the account may see, or one.
+pub(crate) async fn describe(
+    conn: &mut Conn,
+    only: Option<(&str, &str)>,
+) -> Result<Vec<Described>, WireError> {
+    let collations = conn.query("SELECT COLLATION_NAME, ID FROM information_schema.COLLATIONS").await?;
+    let collations: HashMap<&str, u16> = collations
+        .rows
+        .iter()
+        .filter_map(|row| match &row[..] {
+            [Some(name), Some(id)] => Some((name.as_str(), id.parse().ok()?)),
+            _ => None,
+        })
+        .collect();
+    let wanted = |alias: &str| match only {
+        Some((database, table)) => {
+            let (database, table) = (literal(database), literal(table));
+            format!("{alias}.TABLE_SCHEMA = {database} AND {alias}.TABLE_NAME = {table}")
+        }
+        None => format!(
+            "{alias}.TABLE_SCHEMA NOT IN ('information_schema', 'mysql', 'performance_schema', 'sys')"
+        ),
+    };
     let columns = conn
-        .query(
+        .query(&format!(
             "SELECT c.TABLE_SCHEMA, c.TABLE_NAME, c.COLUMN_NAME, c.DATA_TYPE, c.COLUMN_TYPE, c.IS_NULLABLE, \
-             COALESCE(c.NUMERIC_PRECISION, c.DATETIME_PRECISION, 0), COALESCE(c.NUMERIC_SCALE, 0) \
-             FROM information_schema.COLUMNS c \
+             c.NUMERIC_PRECISION, c.NUMERIC_SCALE, c.DATETIME_PRECISION, c.CHARACTER_OCTET_LENGTH, \
+             c.CHARACTER_SET_NAME, c.COLLATION_NAME FROM information_schema.COLUMNS c \
              JOIN information_schema.TABLES t USING (TABLE_SCHEMA, TABLE_NAME) \
-             WHERE t.TABLE_TYPE = 'BASE TABLE' AND c.TABLE_SCHEMA NOT IN \
-             ('information_schema', 'mysql', 'performance_schema', 'sys') \
+             WHERE t.TABLE_TYPE IN ('BASE TABLE', 'SYSTEM VERSIONED') AND {} \
              ORDER BY c.TABLE_SCHEMA, c.TABLE_NAME, c.ORDINAL_POSITION",
-        )
+            wanted("c")
+        ))
         .await?;
-    let mut tables: Vec<TableSchema> = Vec::new();
-    for row in columns.rows {
-        let [
-            Some(database),
-            Some(table),
-            Some(name),
-            Some(data_type),
-            Some(native),
-            Some(nullable),
-            precision,
-            scale,
-        ] = &row[..]
-        else {
-            continue;
-        };
-        if !config.captures(database, table) {
-            continue;
-        }
-        let digits = |n: &Option<String>| n.as_deref().and_then(|n| n.parse().ok()).unwrap_or(0);
-        let column = Column {
-            name: name.clone(),
-            ty: column_type(data_type, native, digits(precision), digits(scale)),
-            nullable: nullable == "YES",
-            native: native.clone(),
-        };
-        match tables.last_mut() {
-            Some(last) if last.database == *database && last.table == *table => last.columns.push(column),
-            _ => tables.push(TableSchema {
-                database: database.clone(),
-                table: table.clone(),
-                columns: vec![column],
-                key: Vec::new(),
-            }),
-        }
+    let mut tables: Vec<Described> = Vec::new();
+    let mut places: HashMap<(String, String), usize> = HashMap::new();
+    for row in &columns.rows {
+        let Some((database, table, column, charset)) = raw_column(row, &collations) else { continue };
+        let at = *places.entry((database.to_owned(), table.to_owned())).or_insert_with(|| {
+            let (database, table) = (database.to_owned(), table.to_owned());
+            let map = TableMap { database, table, full: true, ..Default::default() };
+            tables.push(Described { map, charsets: Vec::new() });
+            tables.len() - 1
+        });
+        tables[at].map.columns.push(column);
+        tables[at].charsets.push(charset);
     }
     let keys = conn
-        .query(
-            "SELECT TABLE_SCHEMA, TABLE_NAME, COLUMN_NAME FROM information_schema.STATISTICS \
-             WHERE INDEX_NAME = 'PRIMARY' AND TABLE_SCHEMA NOT IN \
-             ('information_schema', 'mysql', 'performance_schema', 'sys') \
-             ORDER BY TABLE_SCHEMA, TABLE_NAME, SEQ_IN_INDEX",
-        )
+        .query(&format!(
+            "SELECT s.TABLE_SCHEMA, s.TABLE_NAME, s.COLUMN_NAME FROM information_schema.STATISTICS s \
+             WHERE s.INDEX_NAME = 'PRIMARY' AND {} ORDER BY s.TABLE_SCHEMA, s.TABLE_NAME, s.SEQ_IN_INDEX",
+            wanted("s")
+        ))
         .await?;
-    for row in keys.rows {
-        let [Some(database), Some(table), Some(name)] = &row[..] else { continue };
-        if let Some(t) = tables.iter_mut().find(|t| t.database == *database && t.table == *table)
-            && let Some(at) = t.column(name)
-        {
-            t.key.push(at as u32);
-        }
-    }
+    add_keys(keys, &mut tables, &places);
     Ok(tables)
 }
 
-/// The type that information_schema describes. One that it does not know counts as bytes: a check before the fact should not
-/// fail where the decoder, which knows more, will say it exactly.
-fn column_type(data_type: &str, native: &str, precision: u8, scale: u8) -> ColumnType {
-    let unsigned = native.contains("unsigned");
-    let integer = |bits| ColumnType::Integer { bits, unsigned };
-    match data_type {
-        "tinyint" => integer(8),
-        "smallint" => integer(16),
-        "mediumint" => integer(24),
-        "int" => integer(32),
-        "bigint" => integer(64),
-        "year" => ColumnType::Year,
-        "float" => ColumnType::Float,
-        "double" => ColumnType::Double,
-        "decimal" => ColumnType::Decimal { precision, scale },
-        "bit" => ColumnType::Bit { bits: precision },
-        "date" => ColumnType::Date,
-        "time" => ColumnType::Time { fsp: precision },
-        "datetime" => ColumnType::DateTime { fsp: precision },
-        "timestamp" => ColumnType::Timestamp { fsp: precision },
-        "char" | "varchar" | "tinytext" | "text" | "mediumtext" | "longtext" => ColumnType::Text,
-        // of MariaDB
-        "inet4" | "inet6" | "uuid" => ColumnType::Text,
-        "enum" => ColumnType::Enum { members: members(native) },
-        "set" => ColumnType::Set { members: members(native) },
-        "json" => ColumnType::Json,
-        "vector" => ColumnType::Vector,
-        "geometry" | "point" | "linestring" | "polygon" | "multipoint" | "multilinestring"
-        | "multipolygon" | "geomcollection" | "geometrycollection" => ColumnType::Geometry,
-        _ => ColumnType::Binary,
+fn add_keys(keys: Rows, tables: &mut [Described], places: &HashMap<(String, String), usize>) {
+    for row in keys.rows {
+        let [Some(database), Some(table), Some(name)] = &row[..] else { continue };
+        if let Some(&at) = places.get(&(database.clone(), table.clone()))
+            && let Some(column) = tables[at].map.columns.iter().position(|c| c.name == *name)
+        {
+            tables[at].map.key.push(column as u32);
+        }
     }
 }
+
+/// The schema that rows of the table have.
+pub(crate) fn schema(table: &Described) -> TableSchema {
+    if let Ok(plan) = Plan::new(&table.map) {
+        return TableSchema::clone(&plan.table);
+    }
+    // some column cannot be read: a check before the fact shows it as bytes, the decoder will say it exactly
+    let column = |raw: &RawColumn| {
+        let alone = TableMap { columns: vec![raw.clone()], key: Vec::new(), ..table.map.clone() };
+        let read = Plan::new(&alone).ok().and_then(|plan| plan.table.columns.first().cloned());
+        let unknown = || Column {
+            ty: ColumnType::Binary,
+            nullable: raw.nullable,
+            name: raw.name.clone(),
+            native: "unknown".into(),
+        };
+        read.unwrap_or_else(unknown)
+    };
+    TableSchema {
+        database: table.map.database.clone(),
+        table: table.map.table.clone(),
+        columns: table.map.columns.iter().map(column).collect(),
+        key: table.map.key.clone(),
+    }
+}
+
+/// A text as a literal that means the same under any sql_mode.
+pub(crate) fn literal(text: &str) -> String {
+    let mut out = String::from("_utf8mb4 x'");
+    push_hex(text.as_bytes(), &mut out);
+    out.push('\'');
+    out
+}
+
+/// A name as an identifier.
+pub(crate) fn quoted(name: &str) -> String {
+    format!("`{}`", name.replace('`', "``"))
+}
+
+/// Appends bytes in hexadecimal.
+pub(crate) fn push_hex(bytes: &[u8], out: &mut String) {
+    for byte in bytes {
+        for digit in [byte >> 4, byte & 15] {
+            out.push(char::from_digit(u32::from(digit), 16).unwrap_or('0'));
+        }
+    }
+}
+
+/// Database, table, the column as a table map would have it, and its character set.
+fn raw_column<'a>(
+    row: &'a [Option<String>],
+    collations: &HashMap<&str, u16>,
+) -> Option<(&'a str, &'a str, RawColumn, Option<String>)> {
+    let [
+        Some(database),
+        Some(table),
+        Some(name),
+        Some(data_type),
+        Some(native),
+        Some(nullable),
+        precision,
+        scale,
+        fraction,
+        bytes,
+        charset,
+        collation,
+    ] = row
+    else {
+        return None;
+    };
+    let number = |n: &Option<String>| n.as_deref().and_then(|n| n.parse::<u64>().ok()).unwrap_or(0);
+    let small = |n: &Option<String>| u8::try_from(number(n)).unwrap_or(u8::MAX);
+    let collation = collation.as_deref().map(|c| collations.get(c).copied().unwrap_or(UTF8));
+    let mut column = RawColumn {
+        name: name.clone(),
+        nullable: nullable == "YES",
+        unsigned: native.contains("unsigned") || data_type == "year",
+        ..Default::default()
+    };
+    let text = |code: u8, [a, b]: [u8; 2]| (code, [a, b], Some(collation.unwrap_or(BINARY)));
+    let [low, high, ..] = number(bytes).to_le_bytes();
+    let (code, meta, collation) = match data_type.as_str() {
+        "tinyint" => (types::TINY, [0, 0], None),
+        "smallint" => (types::SHORT, [0, 0], None),
+        "mediumint" => (types::INT24, [0, 0], None),
+        "int" => (types::LONG, [0, 0], None),
+        "bigint" => (types::LONGLONG, [0, 0], None),
+        "year" => (types::YEAR, [0, 0], None),
+        "float" => (types::FLOAT, [4, 0], None),
+        "double" => (types::DOUBLE, [8, 0], None),
+        "decimal" => (types::DECIMAL, [small(precision), small(scale)], None),
+        "bit" => (types::BIT, [small(precision) % 8, small(precision) / 8], None),
+        "date" => (types::DATE, [0, 0], None),
+        "time" => (types::TIME, [small(fraction), 0], None),
+        "datetime" => (types::DATETIME, [small(fraction), 0], None),
+        "timestamp" => (types::TIMESTAMP, [small(fraction), 0], None),
+        // two bits of the length hide, turned, in the type
+        "char" | "binary" => text(types::STRING, [types::STRING ^ (high & 3) << 4, low]),
+        "varchar" | "varbinary" => text(types::VARCHAR, [low, high]),
+        "tinytext" | "tinyblob" => text(types::BLOB, [1, 0]),
+        "text" | "blob" => text(types::BLOB, [2, 0]),
+        "mediumtext" | "mediumblob" => text(types::BLOB, [3, 0]),
+        "longtext" | "longblob" => text(types::BLOB, [4, 0]),
+        "enum" | "set" => {
+            column.members = members(native).into_iter().map(String::into_bytes).collect();
+            let n = column.members.len();
+            // the members are read as UTF-8 here, whatever the column's character set
+            match data_type.as_str() {
+                "enum" => (types::ENUM, [types::ENUM, if n > 255 { 2 } else { 1 }], Some(UTF8)),
+                _ => {
+                    let size = n.div_ceil(8);
+                    (types::SET, [types::SET, if size > 4 { 8 } else { size as u8 }], Some(UTF8))
+                }
+            }
+        }
+        "json" => (types::JSON, [4, 0], None),
+        "vector" => (types::VECTOR, [4, 0], Some(BINARY)),
+        // of MariaDB: its table maps show bytes of fixed length
+        "inet4" | "inet6" | "uuid" => {
+            let (n, special) = match data_type.as_str() {
+                "inet4" => (4, Special::Inet4),
+                "inet6" => (16, Special::Inet6),
+                _ => (16, Special::Uuid),
+            };
+            column.special = Some(special);
+            (types::STRING, [types::STRING, n], Some(BINARY))
+        }
+        other => match GEOMETRIES.iter().position(|g| *g == other) {
+            Some(subtype) => {
+                column.geometry = Some(subtype.min(7) as u64);
+                (types::GEOMETRY, [4, 0], None)
+            }
+            // a type that is not known: the plan refuses it
+            None => (0, [0, 0], None),
+        },
+    };
+    (column.code, column.meta, column.collation) = (code, meta, collation);
+    Some((database, table, column, charset.clone()))
+}
+
+/// By the numbers that table maps have for them; the last two are one.
+const GEOMETRIES: [&str; 9] = [
+    "geometry",
+    "point",
+    "linestring",
+    "polygon",
+    "multipoint",
+    "multilinestring",
+    "multipolygon",
+    "geomcollection",
+    "geometrycollection",
+];
 
 /// The members of `enum('a','it''s')`.
 fn members(native: &str) -> Vec<String> {
@@ -134,6 +282,13 @@ fn members(native: &str) -> Vec<String> {
                 text.push('\'');
             }
             (Some(_), '\'') => members.extend(current.take()),
+            // the server writes these four so, under any sql_mode
+            (Some(text), '\\') => match chars.next() {
+                Some('n') => text.push('\n'),
+                Some('r') => text.push('\r'),
+                Some('0') => text.push('\0'),
+                other => text.extend(other),
+            },
             (Some(text), c) => text.push(c),
         }
     }
@@ -144,18 +299,71 @@ fn members(native: &str) -> Vec<String> {
 mod tests {
     use super::*;
 
+    fn column(data_type: &str, native: &str, numbers: [&str; 4], collation: Option<&str>) -> Column {
+        let some = |s: &str| Some(s.to_owned());
+        let mut row = vec![some("d"), some("t"), some("c"), some(data_type), some(native), some("YES")];
+        row.extend(numbers.iter().map(|n| if n.is_empty() { None } else { some(n) }));
+        row.extend([None, collation.map(str::to_owned)]);
+        let collations = HashMap::from([("latin1_swedish_ci", 8), ("utf8mb4_0900_ai_ci", 255)]);
+        let (_, _, raw, charset) = raw_column(&row, &collations).unwrap();
+        let map = TableMap {
+            database: "d".into(),
+            table: "t".into(),
+            columns: vec![raw],
+            full: true,
+            ..Default::default()
+        };
+        schema(&Described { map, charsets: vec![charset] }).columns.remove(0)
+    }
+
     #[test]
     fn types_are_read_as_the_server_spells_them() {
+        let read = |data_type, native, numbers, collation| {
+            let column = column(data_type, native, numbers, collation);
+            (column.ty, column.native)
+        };
         assert_eq!(
-            column_type("int", "int unsigned", 10, 0),
-            ColumnType::Integer { bits: 32, unsigned: true }
+            read("int", "int unsigned", ["10", "0", "", ""], None),
+            (ColumnType::Integer { bits: 32, unsigned: true }, "int unsigned".into())
         );
         assert_eq!(
-            column_type("decimal", "decimal(12,2)", 12, 2),
-            ColumnType::Decimal { precision: 12, scale: 2 }
+            read("decimal", "decimal(12,2)", ["12", "2", "", ""], None),
+            (ColumnType::Decimal { precision: 12, scale: 2 }, "decimal(12,2)".into())
         );
-        assert_eq!(column_type("datetime", "datetime(3)", 3, 0), ColumnType::DateTime { fsp: 3 });
-        let members = ["a", "it's", "b,c"].map(str::to_owned).to_vec();
-        assert_eq!(column_type("enum", "enum('a','it''s','b,c')", 0, 0), ColumnType::Enum { members });
+        assert_eq!(
+            read("datetime", "datetime(3)", ["", "", "3", ""], None),
+            (ColumnType::DateTime { fsp: 3 }, "datetime(3)".into())
+        );
+        assert_eq!(
+            read("char", "char(255)", ["", "", "", "1020"], Some("utf8mb4_0900_ai_ci")),
+            (ColumnType::Text, "char(255)".into())
+        );
+        assert_eq!(
+            read("varchar", "varchar(300)", ["", "", "", "300"], Some("latin1_swedish_ci")),
+            (ColumnType::Text, "varchar(300)".into())
+        );
+        assert_eq!(
+            read("binary", "binary(4)", ["", "", "", "4"], None),
+            (ColumnType::Binary, "binary(4)".into())
+        );
+        assert_eq!(
+            read("bit", "bit(12)", ["12", "", "", ""], None),
+            (ColumnType::Bit { bits: 12 }, "bit(12)".into())
+        );
+        assert_eq!(read("uuid", "uuid", ["", "", "", ""], None), (ColumnType::Text, "uuid".into()));
+        assert_eq!(read("inet4", "inet4", ["", "", "", ""], None), (ColumnType::Text, "inet4".into()));
+        assert_eq!(read("odd", "odd", ["", "", "", ""], None).0, ColumnType::Binary);
+    }
+
+    #[test]
+    fn members_are_read_with_their_quotes_and_escapes() {
+        assert_eq!(members("enum('a','it''s','b,c','d\\\\e\\n)')"), ["a", "it's", "b,c", "d\\e\n)"]);
+        assert_eq!(members("set('')"), [""]);
+    }
+
+    #[test]
+    fn names_are_quoted() {
+        assert_eq!(literal("a'é"), "_utf8mb4 x'6127c3a9'");
+        assert_eq!(quoted("a`b"), "`a``b`");
     }
 }

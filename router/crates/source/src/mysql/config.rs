@@ -116,6 +116,25 @@ impl Default for Limits {
     }
 }
 
+/// How snapshots are read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SnapshotSettings {
+    /// Host and port of a replica to read from, with the source's account; `None` = from the source itself.
+    pub replica: Option<(String, u16)>,
+    /// How many connections read at once.
+    pub readers: usize,
+    /// The most rows of a chunk.
+    pub chunk_rows: usize,
+    /// The most bytes of one, about; a chunk ends with the row that passes it.
+    pub chunk_bytes: usize,
+}
+
+impl Default for SnapshotSettings {
+    fn default() -> Self {
+        SnapshotSettings { replica: None, readers: 2, chunk_rows: 10_000, chunk_bytes: 8 << 20 }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

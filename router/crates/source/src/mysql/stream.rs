@@ -4,6 +4,8 @@
 //! nothing more to say; at the latest after `linger`, or, while catching up, after a while that makes full blocks
 //! likely. Never reconnects and never drops: an error ends the stream with a classified fault.
 
+mod questions;
+
 use std::collections::VecDeque;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -14,10 +16,9 @@ use super::blocks::Finished;
 use super::dump::{Dump, From};
 use super::reach::{Reached, reach};
 use super::relation::Way;
-use super::schema::{self, Ahead, Definition, History, Lookup, Quarantined};
+use super::schema::{self, Ahead, History, Lookup};
 use super::transactions::{Taken, TakenAgain, Transactions};
-use super::wire::Conn;
-use super::{Config, Limits, Start, identity};
+use super::{Config, Limits, Start, faults, identity};
 
 /// An event older than this was not written just now: the source is catching up.
 const BEHIND: Duration = Duration::from_secs(2);
@@ -106,6 +107,8 @@ pub struct Stream {
     lookup: Option<Lookup>,
     /// What was read ahead for earlier questions.
     ahead: Ahead,
+    /// Somebody waits for the next position.
+    hurry: bool,
 }
 
 impl Stream {
@@ -135,6 +138,10 @@ impl Stream {
         let now = matches!(start, Start::Now);
         let Reached { mut conn, config, server_id, position, way, note } =
             reach(config, &start, notes).await?;
+        // whoever takes what is read may be busy or full for a while: the server must bear that
+        conn.query("SET SESSION net_write_timeout = 3600")
+            .await
+            .map_err(|e| faults::wire(e, "cannot set up the connection"))?;
         history.learn(schema::catalog(&mut conn, &config, None).await?);
         let from = match way {
             Way::Gtids => From::Behind(&position.gtids),
@@ -180,32 +187,28 @@ impl Stream {
             pieces: false,
             lookup: None,
             ahead: Ahead::default(),
+            hurry: false,
         })
     }
 
-    /// Tables whose events are kept undecoded, as rows of `forebay.quarantine`.
-    pub fn quarantined(&self) -> Vec<Quarantined> {
-        self.transactions.history.quarantined().cloned().collect()
+    /// The config, standing at the host that is read.
+    pub(crate) fn config(&self) -> &Config {
+        &self.config
     }
 
-    /// Ends a table's quarantine: its events are decoded from here on, by this definition. Gives the position and the notes
-    /// to store in one commit with the events that were kept and have been decoded ([`Recovery`](super::Recovery)).
-    ///
-    /// `None`: not now. Events that were not given yet come first: call [`next`](Self::next), store what it gives, recover what
-    /// that added, and try again. Also `None` if the table is in no quarantine (see [`quarantined`](Self::quarantined)).
-    pub fn lift(&mut self, definition: &Definition) -> Option<Captured> {
-        let quiet = self.ready.is_empty()
-            && self.failed.is_none()
-            && self.again.is_none()
-            && !self.pieces
-            && self.transactions.building.is_empty()
-            && self.transactions.is_between();
-        let (database, table) = (definition.database(), definition.table());
-        if !quiet || !self.transactions.lift(database, table, definition.version.clone()) {
-            return None;
-        }
-        self.close();
-        self.ready.pop_back()
+    /// Whether the position counts by file and offset, and not by GTIDs.
+    pub(crate) fn is_by_file(&self) -> bool {
+        self.transactions.by_file
+    }
+
+    /// What was read and decoded so far, if not yet given.
+    pub(crate) fn position(&self) -> &Position {
+        self.transactions.position()
+    }
+
+    /// Whether a position without events is to be given as soon as there is one.
+    pub(crate) fn hurry(&mut self, hurry: bool) {
+        self.hurry = hurry;
     }
 
     /// The next block or position. May be dropped while it waits; nothing is lost.
@@ -294,15 +297,6 @@ impl Stream {
         self.again.as_mut().unwrap_or(&mut self.dump)
     }
 
-    /// Asks for a transaction that was passed before.
-    async fn read_again(&self, gtid: &Gtid) -> Result<Dump, Fault> {
-        // two readers with one id throw each other out
-        let config = Config { server_id: None, ..self.config.clone() };
-        let mut conn = Conn::open(&config).await?;
-        let server_id = identity::server_id(&mut conn, &config).await?;
-        Dump::start(conn, &config, server_id, From::Behind(&self.transactions.all_but(gtid))).await
-    }
-
     /// Takes the events at hand.
     fn read(&mut self) -> Result<Read, Fault> {
         while let Some(dump) = &mut self.again {
@@ -329,31 +323,16 @@ impl Stream {
             }
             self.dump.done();
             let building = &self.transactions.building;
-            let due = (self.due || building.is_nearly_full()) && building.is_whole() && !building.is_empty();
+            // what is noted goes with the position of its transaction, even if the next one holds a fault
+            let noted = self.transactions.history.has_notes();
+            let due = (self.due || noted || building.is_nearly_full())
+                && building.is_whole()
+                && !building.is_empty();
             if building.is_full() || due || self.pieces && self.transactions.is_between() {
                 return Ok(Read::Full);
             }
         }
         Ok(Read::All)
-    }
-
-    /// Asks the server what the history must know before the event at hand can be read.
-    async fn ask(&mut self) -> Result<(), Fault> {
-        let Some(question) = self.transactions.history.question() else { return Ok(()) };
-        let lookup = match &mut self.lookup {
-            Some(lookup) => lookup,
-            None => {
-                let ahead = std::mem::take(&mut self.ahead);
-                let gtids = &self.transactions.position().gtids;
-                self.lookup.insert(Lookup::start(&self.config, question.clone(), gtids, ahead))
-            }
-        };
-        let answered = lookup.answer().await;
-        self.lookup = None;
-        let (answer, ahead) = answered?;
-        self.ahead = ahead;
-        self.transactions.history.answer(answer);
-        Ok(())
     }
 
     /// After new bytes came: is the block at hand old enough, is the source behind?
@@ -377,7 +356,7 @@ impl Stream {
             self.catching_up = false;
             // inside a transaction the position would not cover the pieces that were given
             let moved = self.given_moves != Some(self.transactions.moves) && self.transactions.is_between();
-            return moved.then(|| self.given + IDLE);
+            return moved.then(|| if self.hurry { now } else { self.given + IDLE });
         }
         let opened = *self.opened.get_or_insert(now);
         if building.is_whole() {

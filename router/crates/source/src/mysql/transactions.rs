@@ -202,6 +202,15 @@ impl Transactions {
                 }
             }
             kinds::FORMAT_DESCRIPTION | kinds::STOP => self.must_be_between(event)?,
+            // where a new file's transactions begin: an idle server writes no more, and its end of the binlog is here
+            kinds::PREVIOUS_GTIDS => {
+                let end = self.full_end(&event.header);
+                if self.open.is_none() && event.header.end != 0 && end > self.position.pos {
+                    self.position.pos = end;
+                    self.moves += 1;
+                    self.stand();
+                }
+            }
             // says where the server stands, past what it has skipped
             kinds::HEARTBEAT if self.open.is_none() => {
                 let end = self.full_end(&event.header);

@@ -8,6 +8,7 @@ mod mariadb;
 mod position;
 mod preflight;
 mod schema;
+mod snapshot;
 mod stream;
 mod text;
 mod types;

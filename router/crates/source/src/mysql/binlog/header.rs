@@ -31,6 +31,7 @@ pub(crate) mod kinds {
     pub(crate) const DELETE_ROWS: u8 = 32;
     pub(crate) const GTID: u8 = 33;
     pub(crate) const ANONYMOUS_GTID: u8 = 34;
+    pub(crate) const PREVIOUS_GTIDS: u8 = 35;
     pub(crate) const XA_PREPARE: u8 = 38;
     pub(crate) const PARTIAL_UPDATE_ROWS: u8 = 39;
     pub(crate) const TRANSACTION_PAYLOAD: u8 = 40;
@@ -56,10 +57,10 @@ pub(crate) mod kinds {
     }
 
     /// INTVAR, RAND, USER_VAR: what a statement in the binlog needs; IGNORABLE, ROWS_QUERY: for people;
-    /// PREVIOUS_GTIDS, TRANSACTION_CONTEXT, VIEW_CHANGE: for servers. Of MariaDB: ANNOTATE_ROWS, BINLOG_CHECKPOINT,
-    /// GTID_LIST, START_ENCRYPTION (what is sent is not encrypted). None changes a row by itself.
-    pub(crate) const WITHOUT_ROWS: [u8; 15] =
-        [5, APPEND_BLOCK, DELETE_FILE, 13, 14, BEGIN_LOAD_QUERY, 28, 29, 35, 36, 37, 160, 161, 163, 164];
+    /// TRANSACTION_CONTEXT, VIEW_CHANGE: for servers. Of MariaDB: ANNOTATE_ROWS, BINLOG_CHECKPOINT, GTID_LIST,
+    /// START_ENCRYPTION (what is sent is not encrypted). None changes a row by itself.
+    pub(crate) const WITHOUT_ROWS: [u8; 14] =
+        [5, APPEND_BLOCK, DELETE_FILE, 13, 14, BEGIN_LOAD_QUERY, 28, 29, 36, 37, 160, 161, 163, 164];
 }
 
 /// Events with this flag may be skipped by who does not know them.

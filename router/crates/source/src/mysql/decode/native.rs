@@ -1,6 +1,6 @@
 //! The server's spelling of a column's type, as far as the binlog knows it: display widths are not in it.
 
-use super::charset::named;
+use super::charset::{Charset, named};
 use super::plan::text_size;
 use crate::mysql::binlog::{RawColumn, Special, types};
 
@@ -34,7 +34,12 @@ pub(super) fn native(raw: &RawColumn) -> String {
         TIMESTAMP => format!("timestamp{fraction}"),
         BIT => format!("bit({})", u32::from(b) * 8 + u32::from(a)),
         ENUM | SET => {
-            let quoted = |m: &Vec<u8>| format!("'{}'", String::from_utf8_lossy(m).replace('\'', "''"));
+            let charset = raw.collation.and_then(|c| Charset::of(named(c).name)).unwrap_or(Charset::Utf8);
+            let quoted = |member: &Vec<u8>| {
+                let mut text = Vec::new();
+                charset.append(member, &mut text);
+                format!("'{}'", String::from_utf8_lossy(&text).replace('\'', "''"))
+            };
             let members: Vec<String> = raw.members.iter().map(quoted).collect();
             format!("{}({})", if raw.code == ENUM { "enum" } else { "set" }, members.join(","))
         }

@@ -80,5 +80,5 @@ pub(super) fn of_number(number: u16) -> String {
 /// Whether columns of this type have a character set in the table map's first list.
 pub(super) fn is_text(code: u8) -> bool {
     use types::*;
-    matches!(code, VARCHAR | VAR_STRING | STRING | TINY_BLOB..=BLOB)
+    matches!(code, VARCHAR | VAR_STRING | STRING | TINY_BLOB..=BLOB | BLOB_COMPRESSED | VARCHAR_COMPRESSED)
 }

@@ -13,7 +13,6 @@
 //! - A table that nothing is known of is asked for in the same way, and quarantined if the answer cannot be used.
 
 use std::collections::{BTreeMap, HashMap};
-use std::fmt;
 use std::sync::Arc;
 
 use forebay_model::{Fault, Note, TablePattern};
@@ -23,6 +22,7 @@ use super::images::Plans;
 use super::lex::Modes;
 use super::lookup::Catalog;
 use super::note::{self, Key, Quarantined, Read, full_name};
+use super::place::Place;
 use super::version::{Misfit, Version};
 use crate::codes;
 use crate::mysql::Config;
@@ -31,33 +31,6 @@ use crate::mysql::decode::Plan;
 
 /// Tables that are remembered beside the captured ones: those that may be swapped with them.
 const OTHERS: usize = 50_000;
-
-/// A place in a server's binlog.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Place {
-    pub(crate) file: String,
-    pub(crate) pos: u64,
-}
-
-impl PartialOrd for Place {
-    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl Ord for Place {
-    /// File names end with a number that grows, also in length.
-    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-        let files = self.file.len().cmp(&other.file.len()).then_with(|| self.file.cmp(&other.file));
-        files.then(self.pos.cmp(&other.pos))
-    }
-}
-
-impl fmt::Display for Place {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{}", self.file, self.pos)
-    }
-}
 
 /// What the history must ask the server, to go on at a table map.
 #[derive(Clone, Debug, PartialEq, Eq)]

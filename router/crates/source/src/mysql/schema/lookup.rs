@@ -15,9 +15,10 @@ use tokio::time::Instant;
 
 use super::charsets::{charset_name, of_collation};
 use super::follow::Said;
-use super::history::{Answer, Place, Question, watches};
+use super::history::{Answer, Question, watches};
 use super::lex::Modes;
 use super::note::Key;
+use super::place::Place;
 use super::sqltype::SqlType;
 use super::statement::{Clause, Statement, parse};
 use super::version::{ColumnDef, Version};

@@ -1,4 +1,4 @@
-//! A connection to a MySQL server: packets, login, TLS, text queries.
+//! A connection to a MySQL server: packets, login, TLS, text queries, prepared statements.
 //!
 //! Owns the socket. It is written here, and not taken from a driver, because the binlog wants the bytes of an event as
 //! they lie in the receive buffer: a driver's copy, its parse of each event and its allocations cost more than the
@@ -8,6 +8,7 @@
 
 mod inbox;
 mod login;
+mod prepared;
 mod query;
 mod tls;
 
@@ -20,6 +21,7 @@ use tokio::net::TcpStream;
 use tokio_rustls::client::TlsStream;
 
 pub(crate) use inbox::Inbox;
+pub(crate) use prepared::{Prepared, RowPacket};
 pub(crate) use query::Rows;
 
 /// How long a single answer of the server may take.
@@ -131,6 +133,11 @@ impl Conn {
 
     /// Waits until a whole packet is at hand.
     pub(crate) async fn packet(&mut self) -> Result<&[u8], WireError> {
+        self.packet_within(ANSWER).await
+    }
+
+    /// As [`packet`](Self::packet), for an answer that the server may have to think about.
+    pub(crate) async fn packet_within(&mut self, most: Duration) -> Result<&[u8], WireError> {
         self.inbox.done();
         let arrives = async {
             while !self.inbox.frame()? {
@@ -142,7 +149,7 @@ impl Conn {
             }
             Ok(())
         };
-        tokio::time::timeout(ANSWER, arrives).await.map_err(|_| WireError::Timeout(ANSWER))??;
+        tokio::time::timeout(most, arrives).await.map_err(|_| WireError::Timeout(most))??;
         Ok(self.inbox.packet())
     }
 

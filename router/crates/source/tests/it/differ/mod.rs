@@ -48,10 +48,10 @@ fn cases(maria: bool) -> Vec<Case> {
 }
 
 /// A table whose columns are of these types, and what of them is compared.
-struct Table {
-    name: String,
-    columns: Vec<(String, String)>,
-    rows: Vec<Vec<String>>,
+pub(crate) struct Table {
+    pub(crate) name: String,
+    pub(crate) columns: Vec<(String, String)>,
+    pub(crate) rows: Vec<Vec<String>>,
 }
 
 async fn prepare(server: &Server, prefix: &str) -> (Database, Stream, forebay_kit::mysql_async::Conn) {
@@ -74,18 +74,7 @@ async fn differ(
     table: &Table,
 ) -> Vec<(ColumnType, Vec<String>)> {
     let Table { name, columns, rows } = table;
-    let defined: Vec<String> = columns.iter().enumerate().map(|(i, (ty, _))| format!("c{i} {ty}")).collect();
-    let sql = format!("CREATE TABLE {name} (id INT PRIMARY KEY, n INT, {})", defined.join(", "));
-    conn.query_drop(&sql).await.unwrap_or_else(|e| panic!("{sql}: {e}"));
-    for (id, row) in rows.iter().enumerate() {
-        let sql = format!("INSERT INTO {name} VALUES ({id}, 0, {})", row.join(", "));
-        conn.query_drop(&sql).await.unwrap_or_else(|e| panic!("{sql}: {e}"));
-    }
-    conn.query_drop(format!("UPDATE {name} SET n = 1")).await.expect("an update");
-    let shown: Vec<String> =
-        columns.iter().enumerate().map(|(i, (_, shown))| shown.replace("{}", &format!("c{i}"))).collect();
-    let wanted: Vec<forebay_kit::mysql_async::Row> =
-        conn.query(format!("SELECT {} FROM {name} ORDER BY id", shown.join(", "))).await.expect("rows");
+    let wanted = fill(conn, table).await;
     conn.query_drop(format!("DELETE FROM {name}")).await.expect("a delete");
     let mut values = vec![(ColumnType::Json, vec![String::new(); rows.len()]); columns.len()];
     let mut images = 0;
@@ -99,19 +88,8 @@ async fn differ(
                 let id: usize = id.parse().expect("a number");
                 for (i, (ty, _)) in columns.iter().enumerate() {
                     let found = &batch.table.columns[i + 2].ty;
-                    let mut got = text::cell(found, &batch.columns[i + 2], row);
-                    if matches!(found, ColumnType::Bit { .. }) {
-                        got = got.map(|g| match g.trim_start_matches('0') {
-                            "" => "0".to_owned(),
-                            bits => bits.to_owned(),
-                        });
-                    }
                     let want: Option<String> = wanted[id].get(i).expect("as many as asked for");
-                    if number(found, got.as_deref())
-                        .is_some_and(|n| want.as_ref().is_some_and(|w| w.parse() == Ok(n)))
-                    {
-                        got.clone_from(&want);
-                    }
+                    let got = as_shown(found, text::cell(found, &batch.columns[i + 2], row), &want);
                     assert_eq!(got, want, "{ty}, inserted as {}", rows[id][i]);
                     values[i].0 = found.clone();
                     values[i].1[id] = got.unwrap_or_else(|| "NULL".into());
@@ -123,6 +101,38 @@ async fn differ(
     values
 }
 
+/// Writes a table, and changes each row once. Gives what the server shows of the rows.
+pub(crate) async fn fill(
+    conn: &mut forebay_kit::mysql_async::Conn,
+    table: &Table,
+) -> Vec<forebay_kit::mysql_async::Row> {
+    let Table { name, columns, rows } = table;
+    let defined: Vec<String> = columns.iter().enumerate().map(|(i, (ty, _))| format!("c{i} {ty}")).collect();
+    let sql = format!("CREATE TABLE {name} (id INT PRIMARY KEY, n INT, {})", defined.join(", "));
+    conn.query_drop(&sql).await.unwrap_or_else(|e| panic!("{sql}: {e}"));
+    for (id, row) in rows.iter().enumerate() {
+        let sql = format!("INSERT INTO {name} VALUES ({id}, 0, {})", row.join(", "));
+        conn.query_drop(&sql).await.unwrap_or_else(|e| panic!("{sql}: {e}"));
+    }
+    conn.query_drop(format!("UPDATE {name} SET n = 1")).await.expect("an update");
+    let shown: Vec<String> =
+        columns.iter().enumerate().map(|(i, (_, shown))| shown.replace("{}", &format!("c{i}"))).collect();
+    conn.query(format!("SELECT {} FROM {name} ORDER BY id", shown.join(", "))).await.expect("rows")
+}
+
+/// A value as the server shows it, if it is the one that it shows: bits without zeros before them, and any spelling of a
+/// float.
+pub(crate) fn as_shown(ty: &ColumnType, got: Option<String>, want: &Option<String>) -> Option<String> {
+    if matches!(ty, ColumnType::Bit { .. }) {
+        return got.map(|g| match g.trim_start_matches('0') {
+            "" => "0".to_owned(),
+            bits => bits.to_owned(),
+        });
+    }
+    let same = number(ty, got.as_deref()).is_some_and(|n| want.as_ref().is_some_and(|w| w.parse() == Ok(n)));
+    if same { want.clone() } else { got }
+}
+
 /// The number that a float is, however it is printed.
 fn number(ty: &ColumnType, shown: Option<&str>) -> Option<f64> {
     match ty {
@@ -132,7 +142,7 @@ fn number(ty: &ColumnType, shown: Option<&str>) -> Option<f64> {
     }
 }
 
-fn case_table(name: String, case: &Case) -> Table {
+pub(crate) fn case_table(name: String, case: &Case) -> Table {
     let (ty, shown, values) = *case;
     let rows = values.iter().chain(&["NULL"]).map(|v| vec![(*v).to_owned()]).collect();
     Table { name, columns: vec![(ty.to_owned(), shown.to_owned())], rows }
@@ -221,26 +231,45 @@ fn words(ty: &ColumnType) -> String {
     }
 }
 
+/// `FOREBAY_SEED`, or another one in each process.
+pub(crate) fn seed() -> u64 {
+    let seed = std::env::var("FOREBAY_SEED").ok().and_then(|s| s.parse().ok());
+    seed.unwrap_or_else(|| u64::from(std::process::id()) ^ 0x5eed_0000)
+}
+
+/// A table of random columns with random rows.
+pub(crate) fn random_table(seed: u64, name: String, maria: bool) -> Table {
+    let mut r = Random(seed);
+    let columns: Vec<_> = (0..1 + r.below(14)).map(|_| random_column(&mut r, maria)).collect();
+    let rows = (0..1 + r.below(30)).map(|_| {
+        let cell = |(_, _, value): &RandomColumn| {
+            if r.below(6) == 0 { "NULL".to_owned() } else { value(&mut r) }
+        };
+        columns.iter().map(cell).collect()
+    });
+    let rows = rows.collect();
+    let columns = columns.iter().map(|(ty, shown, _)| (ty.clone(), shown.clone())).collect();
+    Table { name, columns, rows }
+}
+
 #[tokio::test]
 async fn random_tables_of_both_servers() {
-    let seed = std::env::var("FOREBAY_SEED").ok().and_then(|s| s.parse().ok());
-    let seed: u64 = seed.unwrap_or_else(|| u64::from(std::process::id()) ^ 0x5eed_0000);
+    let seed = seed();
     for (at, server) in [forebay_kit::mysql().await, forebay_kit::mariadb().await].into_iter().enumerate() {
         let (_database, mut stream, mut conn) = prepare(server, "random").await;
         for table in 0..12 {
             eprintln!("FOREBAY_SEED={seed}, server {at}, table {table}");
-            let mut r = Random(seed + table);
-            let columns: Vec<_> = (0..1 + r.below(14)).map(|_| random_column(&mut r, at == 1)).collect();
-            let rows = (0..1 + r.below(30)).map(|_| {
-                let cell = |(_, _, value): &RandomColumn| {
-                    if r.below(6) == 0 { "NULL".to_owned() } else { value(&mut r) }
-                };
-                columns.iter().map(cell).collect()
-            });
-            let rows = rows.collect();
-            let columns = columns.iter().map(|(ty, shown, _)| (ty.clone(), shown.clone())).collect();
-            differ(&mut conn, &mut stream, &Table { name: format!("t{table}"), columns, rows }).await;
+            differ(&mut conn, &mut stream, &random_table(seed + table, format!("t{table}"), at == 1)).await;
         }
+    }
+}
+
+#[tokio::test]
+async fn every_type_of_mariadb_without_names() {
+    let server = Server::start_mariadb(&["--binlog-row-metadata=NO_LOG"]).await.expect("a MariaDB");
+    let (_database, mut stream, mut conn) = prepare(&server, "nameless").await;
+    for (i, case) in cases(true).iter().enumerate() {
+        differ(&mut conn, &mut stream, &case_table(format!("t{i}"), case)).await;
     }
 }
 

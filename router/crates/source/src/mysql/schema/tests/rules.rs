@@ -1,7 +1,8 @@
 //! When a version counts, is asked for, or puts its table aside.
 
-use super::super::history::{Answer, Place, Question, Sight};
+use super::super::history::{Answer, Question, Sight};
 use super::super::lookup::Catalog;
+use super::super::place::Place;
 use super::*;
 use crate::mysql::binlog::{RawColumn, TableMap, types};
 use forebay_model::Note;

@@ -1,0 +1,135 @@
+//! All that is captured of a server: its changes as they come, and snapshots of its tables among them.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use arrow_array::cast::AsArray as _;
+use forebay_model::{Fault, Note, schema_changes};
+
+use super::schema::{Definition, Quarantined};
+use crate::codes;
+
+use super::snapshot::{SnapshotCommand, SnapshotStatus, Snapshots};
+use super::stream::{Captured, Stats, Stream};
+use super::{Config, Limits, SnapshotSettings, Start};
+
+/// A server's changes from a position on, with the snapshots that are asked for.
+///
+/// Gives everything in the order in which it must be stored. Never reconnects: after a fault, connect anew with the
+/// position and the notes that were stored.
+#[derive(Debug)]
+pub struct Capture {
+    stream: Stream,
+    snapshots: Snapshots,
+    /// To be given before anything else.
+    ready: VecDeque<Captured>,
+}
+
+impl Capture {
+    /// Connects, and goes on with the tables' versions and the snapshots that `notes` tell of.
+    ///
+    /// # Errors
+    /// As [`Stream::resume`]; and if a note cannot be read.
+    pub async fn connect(
+        config: &Config,
+        start: Start,
+        limits: Limits,
+        settings: SnapshotSettings,
+        notes: &[Note],
+    ) -> Result<Capture, Fault> {
+        let stream = Stream::resume(config, start, limits, notes).await?;
+        let position = stream.position().clone();
+        // of the hosts, the one that the stream reads: a chunk's place is one in that server's binlog
+        let snapshots = Snapshots::new(stream.config(), settings, limits, position, notes)?;
+        Ok(Capture { stream, snapshots, ready: VecDeque::new() })
+    }
+
+    /// The next block, position or note. May be dropped while it waits; nothing is lost.
+    ///
+    /// # Errors
+    /// Whatever ends the stream; call it no more after that. What befalls a snapshot alone is told by its
+    /// [status](Self::snapshots), unless pieces of a table without a key were given already.
+    pub async fn next(&mut self) -> Result<Captured, Fault> {
+        loop {
+            if let Some(captured) = self.ready.pop_front() {
+                return Ok(captured);
+            }
+            self.snapshots.give(&mut self.ready);
+            self.snapshots.dispatch();
+            if !self.ready.is_empty() {
+                continue;
+            }
+            if self.snapshots.holds_stream() {
+                self.snapshots.next_part(&mut self.ready).await?;
+                continue;
+            }
+            self.snapshots.give_notes(&mut self.ready);
+            if !self.ready.is_empty() {
+                continue;
+            }
+            self.stream.hurry(self.snapshots.wants_position());
+            tokio::select! {
+                captured = self.stream.next() => {
+                    let captured = captured?;
+                    self.look_for_changes(&captured);
+                    self.snapshots.observe(&captured);
+                    return Ok(captured);
+                }
+                step = self.snapshots.progress() => self.snapshots.handle(step),
+            }
+        }
+    }
+
+    /// Does something about a snapshot. It is durable when a note that [`next`](Self::next) gives is.
+    ///
+    /// # Errors
+    /// If there is no such snapshot, or already one with that id, or the request makes no sense.
+    pub fn command(&mut self, command: SnapshotCommand) -> Result<(), Fault> {
+        // without GTIDs nothing says when a server has executed what it sent: a SELECT could be older than the stream
+        if self.stream.is_by_file() && matches!(command, SnapshotCommand::Begin(_)) {
+            let what = "a snapshot needs GTIDs, and the source is read by file and offset";
+            return Err(Fault::new(codes::SNAPSHOT_REQUEST, what).fix(
+                "set gtid_mode and enforce_gtid_consistency to ON, or the source's `snapshot` to never",
+            ));
+        }
+        self.snapshots.command(command)
+    }
+
+    /// How far snapshots are, the oldest first. Those that are over stay for a while.
+    pub fn snapshots(&self) -> Vec<SnapshotStatus> {
+        self.snapshots.status()
+    }
+
+    /// Tables whose events are kept undecoded: see [`Stream::quarantined`].
+    pub fn quarantined(&self) -> Vec<Quarantined> {
+        self.stream.quarantined()
+    }
+
+    /// Ends a table's quarantine: see [`Stream::lift`]. What was read of the table by a snapshot and not given is void.
+    pub fn lift(&mut self, definition: &Definition) -> Option<Captured> {
+        if !self.ready.is_empty() || self.snapshots.holds_stream() {
+            return None;
+        }
+        let captured = self.stream.lift(definition)?;
+        self.snapshots.table_changed(definition.database(), definition.table());
+        self.snapshots.observe(&captured);
+        Some(captured)
+    }
+
+    /// The stream has passed a change of a table itself (a DDL statement, a TRUNCATE): what snapshots have read of it and not
+    /// given is void, and must be before the change is given to anybody.
+    fn look_for_changes(&mut self, captured: &Captured) {
+        let batches = captured.block.iter().flat_map(|b| &b.batches);
+        for batch in batches.filter(|b| Arc::ptr_eq(&b.table, schema_changes())) {
+            let [databases, tables] = [0, 1].map(|column| batch.columns[column].as_string::<i32>());
+            for row in 0..batch.rows() {
+                self.snapshots.table_changed(databases.value(row), tables.value(row));
+            }
+        }
+    }
+
+    /// What the stream has done so far.
+    pub fn stats(&self) -> Stats {
+        self.stream.stats()
+    }
+}

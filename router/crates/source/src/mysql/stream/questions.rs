@@ -1,0 +1,65 @@
+//! What a stream asks beside its dump: a transaction again, what tables look like, and what people say of those that
+//! nobody knows.
+
+use forebay_model::{Fault, Gtid};
+
+use super::{Captured, Stream};
+use crate::mysql::dump::{Dump, From};
+use crate::mysql::schema::{Definition, Lookup, Quarantined};
+use crate::mysql::wire::Conn;
+use crate::mysql::{Config, identity};
+
+impl Stream {
+    /// Tables whose events are kept undecoded, as rows of `forebay.quarantine`.
+    pub fn quarantined(&self) -> Vec<Quarantined> {
+        self.transactions.history.quarantined().cloned().collect()
+    }
+
+    /// Ends a table's quarantine: its events are decoded from here on, by this definition. Gives the position and the notes
+    /// to store in one commit with the events that were kept and have been decoded ([`Recovery`](crate::mysql::Recovery)).
+    ///
+    /// `None`: not now. Events that were not given yet come first: call [`next`](Self::next), store what it gives, recover what
+    /// that added, and try again. Also `None` if the table is in no quarantine (see [`quarantined`](Self::quarantined)).
+    pub fn lift(&mut self, definition: &Definition) -> Option<Captured> {
+        let quiet = self.ready.is_empty()
+            && self.failed.is_none()
+            && self.again.is_none()
+            && !self.pieces
+            && self.transactions.building.is_empty()
+            && self.transactions.is_between();
+        let (database, table) = (definition.database(), definition.table());
+        if !quiet || !self.transactions.lift(database, table, definition.version.clone()) {
+            return None;
+        }
+        self.close();
+        self.ready.pop_back()
+    }
+
+    /// Asks for a transaction that was passed before.
+    pub(super) async fn read_again(&self, gtid: &Gtid) -> Result<Dump, Fault> {
+        // two readers with one id throw each other out
+        let config = Config { server_id: None, ..self.config.clone() };
+        let mut conn = Conn::open(&config).await?;
+        let server_id = identity::server_id(&mut conn, &config).await?;
+        Dump::start(conn, &config, server_id, From::Behind(&self.transactions.all_but(gtid))).await
+    }
+
+    /// Asks the server what the history must know before the event at hand can be read.
+    pub(super) async fn ask(&mut self) -> Result<(), Fault> {
+        let Some(question) = self.transactions.history.question() else { return Ok(()) };
+        let lookup = match &mut self.lookup {
+            Some(lookup) => lookup,
+            None => {
+                let ahead = std::mem::take(&mut self.ahead);
+                let gtids = &self.transactions.position().gtids;
+                self.lookup.insert(Lookup::start(&self.config, question.clone(), gtids, ahead))
+            }
+        };
+        let answered = lookup.answer().await;
+        self.lookup = None;
+        let (answer, ahead) = answered?;
+        self.ahead = ahead;
+        self.transactions.history.answer(answer);
+        Ok(())
+    }
+}

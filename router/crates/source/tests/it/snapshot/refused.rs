@@ -1,0 +1,55 @@
+//! What no snapshot can read ends that snapshot, and never the stream.
+
+use forebay_source::codes;
+use forebay_source::mysql::{SnapshotRequest, SnapshotState};
+
+use super::super::{changes, config};
+use super::{Log, begin, finish, next, one, small};
+
+#[tokio::test]
+async fn a_text_that_is_none() {
+    let server = forebay_kit::mysql().await;
+    let database = server.database("badtext").await.unwrap();
+    database
+        .exec(
+            "CREATE TABLE bad (id INT PRIMARY KEY, name VARCHAR(10) CHARSET tis620); \
+             INSERT INTO bad VALUES (1, 'fine'), (2, CONVERT(x'41db' USING tis620)); \
+             CREATE TABLE keyless (name VARCHAR(10) CHARSET tis620); INSERT INTO keyless SELECT name FROM bad; \
+             CREATE TABLE good (id INT PRIMARY KEY); INSERT INTO good VALUES (1)",
+        )
+        .await
+        .unwrap();
+    let mut log = Log::default();
+    let mut capture = log.connect(&config(server, &[format!("{}.*", database.name())]), small(100)).await;
+    for table in ["bad", "keyless"] {
+        begin(&mut capture, one(table, &format!("{}.{table}", database.name())));
+        let end = finish(&mut capture, &mut log, table).await;
+        let fault = end.tables[0].fault.as_ref().expect("a fault");
+        assert_eq!((end.state, fault.code.as_str()), (SnapshotState::Failed, codes::INVALID_TEXT.name));
+        assert!(fault.message.contains(&format!("{}.{table}.name", database.name())), "{fault:?}");
+    }
+    assert_eq!(log.snapshot_rows(), 0);
+    database.exec("INSERT INTO good VALUES (2)").await.unwrap();
+    while log.blocks.is_empty() {
+        log.add(next(&mut capture).await.unwrap());
+    }
+    assert_eq!(changes(&log.blocks[0]), ["good +2"]);
+}
+
+#[tokio::test]
+async fn a_server_of_mariadb() {
+    let server = forebay_kit::mariadb().await;
+    let database = server.database("nosnapshot").await.unwrap();
+    database.exec("CREATE TABLE t (id INT PRIMARY KEY); INSERT INTO t VALUES (1)").await.unwrap();
+    let mut log = Log::default();
+    let mut capture = log.connect(&config(server, &[format!("{}.*", database.name())]), small(100)).await;
+    begin(&mut capture, SnapshotRequest::all("all"));
+    let end = finish(&mut capture, &mut log, "all").await;
+    let fault = end.fault.as_ref().expect("a fault");
+    assert_eq!((end.state, fault.code.as_str()), (SnapshotState::Failed, codes::SNAPSHOT_MARIADB.name));
+    database.exec("INSERT INTO t VALUES (2)").await.unwrap();
+    while log.blocks.is_empty() {
+        log.add(next(&mut capture).await.unwrap());
+    }
+    assert_eq!(changes(&log.blocks[0]), ["t +2"]);
+}
