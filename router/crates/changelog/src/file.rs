@@ -1,7 +1,7 @@
 //! The redb file of a changelog: its tables, and what is read from them.
 //!
 //! ```text
-//! meta     "format" -> u32 | "counters" -> JSON | "position" -> JSON
+//! meta     "format" -> u32 | "id" -> u64 | "counters" -> JSON | "position" -> JSON
 //! heads    first offset -> a block's head
 //! pieces   (first offset, piece) -> a part of the block's body
 //! schemas  id -> JSON of a table schema
@@ -12,6 +12,7 @@
 //! read only, so that it never keeps deleted pages from being used again.
 
 use std::collections::BTreeMap;
+use std::hash::{BuildHasher as _, RandomState};
 use std::path::{Path, PathBuf};
 use std::sync::{PoisonError, RwLock, RwLockReadGuard};
 
@@ -56,6 +57,7 @@ pub(crate) struct Loaded {
     pub(crate) counters: Counters,
     pub(crate) position: Option<Position>,
     pub(crate) schemas: Vec<(u32, TableSchema)>,
+    pub(crate) id: u64,
 }
 
 /// The open file.
@@ -138,12 +140,16 @@ impl File {
         self.write(doing, |txn| {
             let mut counters = Counters::default();
             let mut position = None;
+            let (mut id, mut named) = (None, false);
             let known = {
                 let mut meta = txn.open_table(META).map_err(|e| self.fault(doing, e))?;
                 let get = |key: &str| -> Result<Option<Vec<u8>>, Fault> {
                     Ok(meta.get(key).map_err(|e| self.fault(doing, e))?.map(|v| v.value().to_vec()))
                 };
                 let known = get("format")?;
+                if let Some(bytes) = get("id")? {
+                    id = Some(u64::from_le_bytes(bytes.try_into().map_err(|_| self.bad_record("id"))?));
+                }
                 if let Some(format) = &known {
                     self.check_format(format)?;
                     let Some(json) = get("counters")? else { return Err(self.bad_record("counters")) };
@@ -155,6 +161,12 @@ impl File {
                 } else {
                     meta.insert("format", FORMAT.to_le_bytes().as_slice())
                         .map_err(|e| self.fault(doing, e))?;
+                }
+                if id.is_none() {
+                    // a random number; 0 would mean none
+                    let made = RandomState::new().hash_one(0).max(1);
+                    meta.insert("id", made.to_le_bytes().as_slice()).map_err(|e| self.fault(doing, e))?;
+                    (id, named) = (Some(made), true);
                 }
                 known.is_some()
             };
@@ -169,11 +181,11 @@ impl File {
                     schemas.push((id.value(), schema));
                 }
             }
-            let change = !known || dropped > 0;
+            let change = !known || named || dropped > 0;
             if change {
                 self.put_counters(txn, &counters)?;
             }
-            Ok((change, Loaded { counters, position, schemas }))
+            Ok((change, Loaded { counters, position, schemas, id: id.unwrap_or_default() }))
         })
     }
 

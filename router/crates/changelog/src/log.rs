@@ -38,6 +38,7 @@ pub struct Log {
 struct Owner {
     shared: Arc<Shared>,
     writer: Mutex<Option<JoinHandle<()>>>,
+    id: u64,
 }
 
 impl Log {
@@ -58,6 +59,7 @@ impl Log {
             Err(Fault::new(codes::DAMAGED, what).cause(Damage("the file's own structure is wrong")))
         })?;
         let counters = loaded.counters;
+        let id = loaded.id;
         tracing::info!(
             path = %path.display(), first = counters.first, head = counters.head, bytes = counters.bytes,
             "opened the changelog"
@@ -81,7 +83,7 @@ impl Log {
             Fault::new(codes::IO, format!("no thread for the writer of changelog {}", path.display()))
                 .cause(e)
         })?;
-        Ok(Log { owner: Arc::new(Owner { shared, writer: Mutex::new(Some(thread)) }) })
+        Ok(Log { owner: Arc::new(Owner { shared, writer: Mutex::new(Some(thread)), id }) })
     }
 
     pub(crate) fn shared(&self) -> &Arc<Shared> {
@@ -166,6 +168,12 @@ impl Log {
     /// `changelog.damaged`, `changelog.io`, `changelog.closed`.
     pub fn notes(&self) -> Result<BTreeMap<String, Vec<u8>>, Fault> {
         self.shared().file.notes()
+    }
+
+    /// A random number that the file got when it was made: a changelog that was made anew has another one, and its offsets are
+    /// other events.
+    pub fn id(&self) -> u64 {
+        self.owner.id
     }
 
     /// The oldest event kept.
