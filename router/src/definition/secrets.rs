@@ -43,26 +43,25 @@ pub fn resolve_secret(reference: &SecretRef) -> Result<Secret, Fault> {
     }
 }
 
-/// A plugin's configuration with every `{"env": "NAME"}` and `{"file": "/path"}` replaced by its secret. The answer holds
+/// A plugin's configuration with every `{"env": "NAME"}` and `{"file": "/path"}` replaced by its secret, and what `resolve` says
+/// of each that is missing, with its path in the configuration; what it gives then stands in its place. The answer holds
 /// secrets: it goes to the plugin and nowhere else.
-///
-/// # Errors
-/// What `resolve` says of each secret that is missing, with its path in the configuration.
 pub fn resolve_config(
     config: &Map<String, Value>,
-    resolve: &dyn Fn(&SecretRef) -> Result<Secret, Fault>,
-) -> Result<Value, Vec<(String, Fault)>> {
+    resolve: &dyn Fn(&SecretRef) -> Result<Secret, (Fault, Secret)>,
+) -> (Value, Vec<(String, Fault)>) {
     let mut resolved = Value::Object(config.clone());
     let mut missing = Vec::new();
     each_value("", &mut resolved, &mut |path, value| {
         let Some(reference) = reference(value) else { return true };
-        match resolve(&reference) {
-            Ok(secret) => *value = Value::from(secret.expose()),
-            Err(fault) => missing.push((path.to_owned(), fault)),
-        }
+        let secret = resolve(&reference).unwrap_or_else(|(fault, instead)| {
+            missing.push((path.to_owned(), fault));
+            instead
+        });
+        *value = Value::from(secret.expose());
         false
     });
-    if missing.is_empty() { Ok(resolved) } else { Err(missing) }
+    (resolved, missing)
 }
 
 /// Where secrets stand in plain in a plugin's configuration. `places` are the paths at which the plugin takes secrets, with
@@ -143,7 +142,7 @@ mod tests {
         let config = config.as_object().unwrap().clone();
         let resolve = |r: &SecretRef| Ok(Secret::new(format!("<{r}>")));
         assert_eq!(
-            resolve_config(&config, &resolve).unwrap(),
+            resolve_config(&config, &resolve).0,
             json!({
                 "columns": {
                     "phone": { "hash": { "key": "<environment variable K>" } },
