@@ -44,21 +44,23 @@ pub fn resolve_secret(reference: &SecretRef) -> Result<Secret, Fault> {
 }
 
 /// A plugin's configuration with every `{"env": "NAME"}` and `{"file": "/path"}` replaced by its secret, and what `resolve` says
-/// of each that is missing, with its path in the configuration; what it gives then stands in its place. The answer holds
-/// secrets: it goes to the plugin and nowhere else.
+/// of each that is missing, with its path in the configuration; some text stands in the place of those. The answer holds secrets:
+/// it goes to the plugin and nowhere else.
 pub fn resolve_config(
     config: &Map<String, Value>,
-    resolve: &dyn Fn(&SecretRef) -> Result<Secret, (Fault, Secret)>,
+    resolve: &dyn Fn(&SecretRef) -> Result<Secret, Fault>,
 ) -> (Value, Vec<(String, Fault)>) {
     let mut resolved = Value::Object(config.clone());
     let mut missing = Vec::new();
     each_value("", &mut resolved, &mut |path, value| {
         let Some(reference) = reference(value) else { return true };
-        let secret = resolve(&reference).unwrap_or_else(|(fault, instead)| {
-            missing.push((path.to_owned(), fault));
-            instead
-        });
-        *value = Value::from(secret.expose());
+        *value = match resolve(&reference) {
+            Ok(secret) => Value::from(secret.expose()),
+            Err(fault) => {
+                missing.push((path.to_owned(), fault));
+                Value::from("a secret that is missing")
+            }
+        };
         false
     });
     (resolved, missing)

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use forebay_changelog::{Log, Options, Retention};
-use forebay_model::{Fault, Secret, SecretRef};
+use forebay_model::Fault;
 use forebay_sink::{Mark, Opening};
 use forebay_source::mysql;
 use forebay_store::{DocKind, Store};
@@ -117,9 +117,7 @@ pub(super) async fn open_route(
 /// One transform as it is stored, with its secrets resolved.
 async fn open_step(parts: &Parts, transform: &TransformDef) -> Result<Step, Fault> {
     let (plugin, limits) = open_plugin(parts, transform).await?;
-    let resolve =
-        |secret: &SecretRef| definition::resolve_secret(secret).map_err(|fault| (fault, Secret::new("")));
-    let (config, missing) = definition::resolve_config(&transform.config, &resolve);
+    let (config, missing) = definition::resolve_config(&transform.config, &definition::resolve_secret);
     if let Some((_, fault)) = missing.into_iter().next() {
         return Err(fault);
     }

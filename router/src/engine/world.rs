@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use forebay_model::{Class, Secret, SecretRef, TablePattern, TableSchema};
+use forebay_model::{Class, TablePattern, TableSchema};
 use forebay_source::mysql;
 use forebay_store::DocKind;
 use forebay_transform::{Limits, Plugin};
@@ -158,11 +158,7 @@ impl Engine {
             problems.push(problem.suggest("write where it is instead: { env: NAME } or { file: /path }"));
         }
         // the rest of the configuration is looked at all the same, with something in the place of what is missing
-        let resolve = |secret: &SecretRef| {
-            definition::resolve_secret(secret)
-                .map_err(|fault| (fault, Secret::new("a secret that is missing")))
-        };
-        let (config, missing) = definition::resolve_config(&transform.config, &resolve);
+        let (config, missing) = definition::resolve_config(&transform.config, &definition::resolve_secret);
         problems.extend(missing.iter().map(|(place, fault)| Problem::of_fault(below(place), fault)));
         Some(Opened { plugin, limits, config: config.to_string() })
     }
