@@ -27,6 +27,7 @@ mod schemas;
 mod shared;
 #[cfg(test)]
 mod tests;
+mod trouble;
 mod writer;
 
 pub use log::Log;

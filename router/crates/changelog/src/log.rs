@@ -10,7 +10,7 @@ use forebay_model::{Fault, Offset, Position};
 use tokio::sync::{oneshot, watch};
 use tokio::task::spawn_blocking;
 
-use crate::codec::{Damage, weight};
+use crate::codec::weight;
 use crate::codes;
 use crate::file::{File, HEADS};
 use crate::inbox::TrimRequest;
@@ -47,16 +47,7 @@ impl Log {
     /// # Errors
     /// `changelog.in_use`, `changelog.damaged`, `changelog.newer_format`, `changelog.disk_full`, `changelog.io`.
     pub fn open(path: &Path, options: Options) -> Result<Log, Fault> {
-        let opened = catch_unwind(AssertUnwindSafe(|| {
-            let file = File::open(path, options.cache_bytes)?;
-            let loaded = file.load()?;
-            Ok((file, loaded))
-        }));
-        // redb checks checksums only after a crash: a file damaged at rest can make it panic
-        let (file, loaded) = opened.unwrap_or_else(|_| {
-            let what = format!("changelog {} is damaged (opening)", path.display());
-            Err(Fault::new(codes::DAMAGED, what).cause(Damage("the file's own structure is wrong")))
-        })?;
+        let (file, loaded) = File::open(path, options.cache_bytes)?;
         let counters = loaded.counters;
         tracing::info!(
             path = %path.display(), first = counters.first, head = counters.head, bytes = counters.bytes,
@@ -165,7 +156,8 @@ impl Log {
     /// # Errors
     /// `changelog.damaged`, `changelog.io`, `changelog.closed`.
     pub fn notes(&self) -> Result<BTreeMap<String, Vec<u8>>, Fault> {
-        self.shared().file.notes()
+        let shared = self.shared();
+        shared.read(|txn| shared.file.notes(txn))
     }
 
     /// The oldest event kept.
@@ -195,7 +187,7 @@ impl Log {
             queued_bytes,
             commits: recent.commits,
             last_commit_us: recent.last_commit_us,
-            paused: recent.paused.clone(),
+            paused: recent.paused.as_ref().map(|paused| paused.why().to_owned()),
         }
     }
 
@@ -242,7 +234,7 @@ impl Log {
                 Ok(())
             }
         })?;
-        trimmed.await.map_err(|_| shared.ended())
+        trimmed.await.unwrap_or_else(|_| Err(shared.ended()))
     }
 
     /// The first event committed at or after a time (microseconds since 1970); the head if there is none. Commit times are the
@@ -298,7 +290,7 @@ fn offset_at(shared: &Shared, us: u64) -> Result<Offset, Fault> {
         let recent = shared.recent();
         (recent.counters.first, recent.counters.head)
     };
-    let found = shared.file.read("reading", |txn| {
+    let found = shared.read(|txn| {
         let heads = txn.open_table(HEADS).map_err(|e| shared.file.fault("reading", e))?;
         let (mut low, mut high) = (first, head);
         while low < high {
