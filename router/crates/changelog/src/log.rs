@@ -80,7 +80,7 @@ impl Log {
     }
 
     /// Hands the next events or a new position to the writer; waits while the queue is full, and with it while the quota is
-    /// reached. `Ok` means accepted, not durable: see [`Log::flush`]. A dropped call has accepted all or nothing.
+    /// reached or the disk refuses: what was accepted is kept and tried again ([`State::paused`] says why). `Ok` means accepted, not durable: see [`Log::flush`]. A dropped call has accepted all or nothing.
     ///
     /// # Errors
     /// The fault that ended the writer; what was accepted but not committed is then gone, and the source goes on from
@@ -223,7 +223,8 @@ impl Log {
     /// route claims anything. Large deletions make way for new events between slices.
     ///
     /// # Errors
-    /// The fault that ended the writer.
+    /// `changelog.disk_full` or `changelog.io`, at once, while the disk refuses: what was deleted stays deleted, call again. The
+    /// fault that ended the writer.
     pub async fn trim(&self, claimed: Option<Offset>) -> Result<Trimmed, Fault> {
         let shared = self.shared();
         let (answer, trimmed) = oneshot::channel();
@@ -251,7 +252,7 @@ impl Log {
         }
     }
 
-    /// Commits what was accepted (except what waits for room), stops the writer and closes the file, whoever else still has a
+    /// Commits what was accepted (except what waits for room or for the disk), stops the writer and closes the file, whoever else still has a
     /// handle; when it returns the file can be opened again.
     ///
     /// # Errors

@@ -10,20 +10,21 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use forebay_model::{Block, Fault, Offset, Position};
-use redb::WriteTransaction;
+use forebay_model::{Fault, Offset, Position};
 use tokio::sync::{oneshot, watch};
 
-use crate::codec::{Encoder, Head};
-use crate::file::{Counters, HEADS, NOTES, PIECES, SCHEMAS};
+use crate::codec::Encoder;
+use crate::file::Counters;
 use crate::inbox::{Item, Requests, Told, TrimRequest};
 use crate::recent::Paused;
 use crate::shared::Shared;
-use crate::{codes, pieces, retention};
+use crate::{codes, retention};
 
 mod mend;
+mod stage;
 
 use mend::{Attempt, Waiting};
+use stage::Staged;
 
 /// A commit costs some 155 us of CPU whatever is in it. A change after a pause is committed at once; under a stream of small
 /// ones commits keep this distance.
@@ -64,21 +65,6 @@ enum Work {
     /// Only the file is to be opened anew.
     Mend,
     Close,
-}
-
-/// What is written but not yet committed.
-struct Staged {
-    counters: Counters,
-    position: Option<Position>,
-    /// Notes were written.
-    noted: bool,
-    next: Offset,
-    /// How many entries of the group.
-    entries: usize,
-    /// The number of the last entry; 0 = none.
-    number: u64,
-    /// The room that the next block lacked.
-    full: Option<u64>,
 }
 
 impl Writer {
@@ -217,15 +203,7 @@ impl Writer {
 
     fn commit(&mut self, mut group: VecDeque<Item>) -> Result<(), Fault> {
         let shared = self.shared.clone();
-        let mut staged = Staged {
-            counters: self.counters.clone(),
-            position: None,
-            noted: false,
-            next: self.next,
-            entries: 0,
-            number: 0,
-            full: None,
-        };
+        let mut staged = Staged::new(self.counters.clone(), self.next);
         let written = shared.file.write("writing", |txn| {
             self.stage(txn, &mut group, &mut staged)?;
             let moved = staged.position.is_some() && staged.position != self.position;
@@ -258,70 +236,6 @@ impl Writer {
             let mut requests = shared.inbox.lock();
             requests.put_back(group);
             requests.blocked = true;
-        }
-        Ok(())
-    }
-
-    /// Writes the group's entries, as far as the quota allows. They stay in the group until they are durable.
-    fn stage(
-        &mut self,
-        txn: &WriteTransaction,
-        group: &mut VecDeque<Item>,
-        staged: &mut Staged,
-    ) -> Result<(), Fault> {
-        let file = &self.shared.file;
-        let fault = |e: redb::Error| file.fault("writing", e);
-        let mut heads = txn.open_table(HEADS).map_err(|e| fault(e.into()))?;
-        let mut bodies = txn.open_table(PIECES).map_err(|e| fault(e.into()))?;
-        let now = now_us();
-        for item in group {
-            let Item::Entry { block, position, notes, number, .. } = item else { break };
-            if let Some(block) = block {
-                block.first = staged.next;
-                let mut ids = Vec::with_capacity(block.batches.len());
-                let mut new = Vec::new();
-                for batch in &mut block.batches {
-                    let named = self.shared.schemas.name(&batch.table, block.first);
-                    batch.table = named.table;
-                    ids.push(named.id);
-                    if named.new {
-                        new.push((named.id, batch.table.clone()));
-                    }
-                }
-                let last_us = last_us(block, now).max(staged.counters.last_us);
-                let head = self.encoder.encode(block, &ids, last_us);
-                let head_bytes = head.to_bytes();
-                let room = pieces::room_of(head_bytes.len(), self.encoder.body().len());
-                let quota = self.shared.options.quota_bytes.unwrap_or(u64::MAX);
-                if staged.counters.bytes.saturating_add(room) > quota {
-                    self.shared.schemas.forget(&new.iter().map(|(id, _)| *id).collect::<Vec<_>>());
-                    staged.full = Some(room);
-                    return Ok(());
-                }
-                pieces::insert(&mut heads, &mut bodies, head.first, &head_bytes, self.encoder.body())
-                    .map_err(|e| fault(e.into()))?;
-                for (id, table) in new {
-                    let json = serde_json::to_vec(&*table).expect("a schema has string keys only");
-                    let mut schemas = txn.open_table(SCHEMAS).map_err(|e| fault(e.into()))?;
-                    schemas.insert(id, json.as_slice()).map_err(|e| fault(e.into()))?;
-                }
-                staged.add(&head, room);
-            }
-            for note in notes {
-                let mut stored = txn.open_table(NOTES).map_err(|e| fault(e.into()))?;
-                let old = match &note.value {
-                    Some(value) => stored.insert(note.key.as_str(), value.as_slice()),
-                    None => stored.remove(note.key.as_str()),
-                };
-                old.map_err(|e| fault(e.into()))?;
-                staged.noted = true;
-            }
-            if position.is_some() {
-                staged.position.clone_from(position);
-                staged.counters.head = staged.next;
-            }
-            staged.number = *number;
-            staged.entries += 1;
         }
         Ok(())
     }
@@ -444,21 +358,6 @@ impl Writer {
         }
         Ok(())
     }
-}
-
-impl Staged {
-    fn add(&mut self, head: &Head, room: u64) {
-        self.next = head.end();
-        self.counters.bytes += room;
-        self.counters.blocks += 1;
-        self.counters.last_us = head.last_us;
-    }
-}
-
-/// When the block's last transaction was committed. A server's clock that runs ahead of ours is cut to ours: it would keep
-/// later blocks from ever growing old.
-fn last_us(block: &Block, now: u64) -> u64 {
-    block.origin.txns.iter().map(|txn| txn.commit_us).max().unwrap_or(0).min(now)
 }
 
 /// Microseconds since 1970.

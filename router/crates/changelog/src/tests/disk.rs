@@ -247,3 +247,56 @@ async fn while_the_disk_refuses_a_log_can_be_closed() {
     assert_position_fits(&log);
     assert_eq!(ids_from(&log, 0).await, (0..10).collect::<Vec<_>>(), "the rest is read again");
 }
+
+/// The source gives up a transaction while it is not known whether its blocks are in the file; `false` if nothing was refused.
+async fn forgotten_while_refused(n: i64, does_it: bool) -> bool {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("log.redb");
+    let disk = Disk::under(&path, i64::MAX, does_it);
+    let log = Log::open(&path, options()).unwrap();
+    log.append(whole(numbered("t", 0..10, 500, 0), 10)).await.unwrap();
+    log.flush().await.unwrap();
+    disk.left.store(n, Ordering::SeqCst);
+    for ids in [900..904, 904..920] {
+        log.append(piece(numbered("u", ids, 500, 0))).await.unwrap();
+    }
+    until("stored or refused", || log.state().open_events == 20 || log.state().paused.is_some()).await;
+    let refused = disk.refuses();
+    let mender = async {
+        until("tried again", || !refused || disk.left.load(Ordering::SeqCst) < -1).await;
+        disk.mend();
+    };
+    let (discarded, ()) = tokio::join!(log.discard_open(), mender);
+    discarded.unwrap();
+    assert_eq!(log.state().open_events, 0);
+    // other boundaries than those of the forgotten block
+    for (ids, table) in [(10..17, "u"), (17..22, "v"), (22..40, "t")] {
+        log.append(whole(numbered(table, ids.clone(), 500, 0), ids.end as u64)).await.unwrap();
+    }
+    log.flush().await.unwrap();
+    assert_eq!(ids_from(&log, 0).await, (0..40).collect::<Vec<_>>());
+    let (blocks, bytes) = (log.state().blocks, log.state().bytes);
+    log.close().await.unwrap();
+    DISKS.lock().unwrap().remove(&path);
+    let log = Log::open(&path, options()).unwrap();
+    assert_position_fits(&log);
+    for from in 0..40 {
+        assert_eq!(ids_from(&log, from).await, (from as i64..40).collect::<Vec<_>>());
+    }
+    assert_eq!((log.state().blocks, log.state().bytes), (blocks, bytes));
+    log.trim(None).await.unwrap();
+    assert_eq!((log.state().blocks, log.state().bytes), (0, 0), "no block is left that nobody counts");
+    refused
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_transaction_forgotten_while_the_disk_refuses_leaves_nothing() {
+    for does_it in [false, true] {
+        let mut n = 0;
+        while forgotten_while_refused(n, does_it).await {
+            n += 1;
+        }
+        assert!(n > 3, "{n} operations");
+        println!("refused at each of {n} operations, done all the same: {does_it}");
+    }
+}

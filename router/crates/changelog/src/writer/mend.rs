@@ -10,7 +10,8 @@ use std::time::{Duration, Instant};
 
 use forebay_model::{Fault, Offset};
 
-use super::{Staged, Writer};
+use super::Writer;
+use super::stage::Staged;
 use crate::codec::Damage;
 use crate::file::{Counters, Loaded};
 use crate::inbox::{Item, Told, TrimRequest};
