@@ -17,8 +17,10 @@ use crate::{Entry, Log, Options};
 const DIR: &str = "FOREBAY_TEST_FULL_DIR";
 /// How there is room again: `limit` or `tmpfs`; `never`: it is killed.
 const ROOM: &str = "FOREBAY_TEST_FULL_ROOM";
-/// Bytes of files, or of the file system.
+/// Bytes that files may have, or that the file system has free.
 const SMALL: u64 = 4 << 20;
+/// Bytes of a file that fills the file system up to that.
+const BALLAST: u64 = 60 << 20;
 /// Events: with 4 KiB each, far more than fit.
 const EVENTS: u64 = 4000;
 
@@ -73,8 +75,7 @@ async fn child() {
         match room.as_str() {
             "limit" => limit(None),
             "tmpfs" => {
-                let out = Command::new("mount").args(["-o", "remount,size=80m"]).arg(&dir).status().unwrap();
-                assert!(out.success(), "remount");
+                std::fs::remove_file(dir.join("ballast")).unwrap();
             }
             _ => std::future::pending().await,
         }
@@ -127,7 +128,7 @@ fn a_full_file_system_pauses_the_source_until_there_is_room() {
         command.args(["--user", "--map-root-user", "--mount", "sh", "-c"]).args(more);
         command
     };
-    let mount = format!("mount -t tmpfs -o size={SMALL} none \"${DIR}\"");
+    let mount = format!("mount -t tmpfs -o size={} none \"${DIR}\"", SMALL + BALLAST);
     let probe = unshare(&[mount.as_str()]).env(DIR, dir.path()).output();
     let may = probe.as_ref().is_ok_and(|out| out.status.success());
     let (mut shell, may) = if may {
@@ -146,7 +147,12 @@ fn a_full_file_system_pauses_the_source_until_there_is_room() {
         std::io::stderr().write_all(words.as_bytes()).unwrap();
         return;
     }
-    assert_went_on(child_after(&format!("{mount} &&"), &mut shell, dir.path(), "tmpfs"));
+    assert_went_on(child_after(
+        &format!("{mount} && head -c {BALLAST} /dev/zero >\"${DIR}/ballast\" &&"),
+        &mut shell,
+        dir.path(),
+        "tmpfs",
+    ));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
