@@ -18,10 +18,9 @@ pub(crate) struct Config {
 }
 
 impl Config {
-    /// Each column's rule, with its place in the configuration.
-    pub(crate) fn rules(self) -> Result<Vec<(String, String, Rule)>, Error> {
+    /// Each column's rule, with its place in the configuration; those that are none go to the problems.
+    pub(crate) fn rules(self, problems: &mut Vec<Problem>) -> Result<Vec<(String, String, Rule)>, Error> {
         let mut rules = Vec::with_capacity(self.columns.len());
-        let mut problems: Vec<Problem> = Vec::new();
         for (name, rule) in self.columns {
             let path = format!("columns.{name}");
             match parse_part(&path, rule) {
@@ -30,7 +29,7 @@ impl Config {
                 Err(error) => return Err(error),
             }
         }
-        if problems.is_empty() { Ok(rules) } else { Err(Error::Config(problems)) }
+        Ok(rules)
     }
 }
 

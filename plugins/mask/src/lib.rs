@@ -37,7 +37,9 @@ impl Transform for Mask {
         let mut mask = Mask { computed: Vec::new(), plan: Plan::default() };
         let mut problems = Vec::new();
         let ignore = config.missing == Missing::Ignore;
-        for (name, path, rule) in config.rules()? {
+        let rules = config.rules(&mut problems)?;
+        let is_config = !problems.is_empty();
+        for (name, path, rule) in rules {
             let added = match table.column(&name) {
                 Ok(column) => mask.add(column, table.def(column), rule),
                 Err(_) if ignore => Ok(()),
@@ -49,7 +51,11 @@ impl Transform for Mask {
                 Err(error) => return Err(error),
             }
         }
-        if problems.is_empty() { Ok(mask) } else { Err(Error::Schema(problems)) }
+        match (problems.is_empty(), is_config) {
+            (true, _) => Ok(mask),
+            (_, true) => Err(Error::Config(problems)),
+            (_, false) => Err(Error::Schema(problems)),
+        }
     }
 
     fn plan(&self) -> Plan {

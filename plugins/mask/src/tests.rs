@@ -124,7 +124,7 @@ fn says_everything_that_is_wrong_with_the_rules() {
     match run::<Mask>(&table([("x", Text)]), config, 1, Vec::new()) {
         Err(Error::Config(problems)) => {
             let paths: Vec<_> = problems.iter().map(|p| p.path.as_str()).collect();
-            assert_eq!(paths, ["columns.a.keep_first", "columns.c", "columns.d.hash.key"]);
+            assert_eq!(paths, ["columns.a.keep_first", "columns.c", "columns.d.hash.key", "columns.b"]);
         }
         other => panic!("{other:?}"),
     }

@@ -20,7 +20,7 @@ use crate::engine::OffsetTarget;
 pub(super) struct OffsetView {
     /// The next offset to deliver.
     offset: u64,
-    /// How often the offset was set by hand.
+    /// When the route was made or its offset set by hand, in milliseconds since 1970; it always rises.
     epoch: u64,
     /// The oldest offset that the source's changelog holds.
     first: u64,

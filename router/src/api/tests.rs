@@ -230,10 +230,9 @@ async fn a_route_is_paused_resumed_and_moved() {
     }
     assert_eq!(server.get("/v1/status").await.json()["routes"][0]["state"], "paused");
     let moved = server.put("/v1/routes/r/offset", &json!({ "to": "earliest" })).await;
-    assert_eq!(
-        (moved.status, moved.json()),
-        (200, json!({ "offset": 0, "epoch": 1, "first": 0, "head": 0 }))
-    );
+    let mut place = moved.json();
+    assert!(place["epoch"].take().as_u64().unwrap() > 1_000_000_000_000);
+    assert_eq!((moved.status, place), (200, json!({ "offset": 0, "epoch": null, "first": 0, "head": 0 })));
     for (to, status, code) in [
         (json!(5), 422, "engine.bad_offset"),
         (json!("later"), 400, "api.bad_request"),

@@ -167,8 +167,8 @@ pub struct RouteDef {
     pub transforms: Vec<TransformDef>,
     /// Where they go: one kind of sink, with its settings.
     pub sink: SinkConfig,
-    /// Where a new route starts: `now` (changes from now on) or `earliest` (the oldest that is kept). Without meaning once
-    /// it has started; then its offset is set instead. Default `now`.
+    /// Where a new route starts: `now` (what the source reads from now on, which for a new source is everything that it reads) or
+    /// `earliest` (the oldest that is kept). Without meaning once it has started; then its offset is set instead. Default `now`.
     #[serde(default, skip_serializing_if = "is_default")]
     #[schema(default = "now")]
     pub from: StartAt,

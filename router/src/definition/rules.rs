@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::RangeInclusive;
+use std::path::{Path, PathBuf};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
@@ -18,6 +19,9 @@ type Problems = Vec<Problem>;
 
 /// The least that a changelog needs to work in.
 const LEAST_DISK_BYTES: u64 = 1 << 20;
+
+/// What in the data directory is not for sinks.
+const OURS: [&str; 3] = ["sources", "plugin-cache", "control.redb"];
 
 /// `[a-z0-9][a-z0-9-]{0,62}`: fits a path, a topic, a file and a URL.
 pub(super) fn is_name(name: &str) -> bool {
@@ -174,20 +178,30 @@ pub(super) fn route(path: &str, def: &RouteDef, whole: &Whole, problems: &mut Pr
 }
 
 /// Two routes that write to one place would spoil it for both.
-pub(super) fn places(whole: &Whole, problems: &mut Problems) {
-    let mut taken: BTreeMap<String, &str> = BTreeMap::new();
+pub(super) fn places(whole: &Whole, data_dir: &Path, problems: &mut Problems) {
+    let mut taken: BTreeMap<PathBuf, &str> = BTreeMap::new();
     let mut routes: Vec<&Entry<RouteDef>> = whole.routes.iter().collect();
     routes.sort_by_key(|r| r.is_wanted);
     for route in routes {
-        let Some((below, place)) = route.def.as_ref().and_then(|def| def.sink.place(&route.name)) else {
+        let Some((below, place)) = route.def.as_ref().and_then(|def| def.sink.place(&route.name, data_dir))
+        else {
             continue;
         };
+        if OURS.iter().any(|ours| place.starts_with(data_dir.join(ours)))
+            || place.extension().is_some_and(|e| e == "mark")
+        {
+            let path = format!("{}.sink.{below}", child("routes", &route.name));
+            let message = "Forebay keeps its own state there";
+            problems
+                .push(Problem::new(codes::INVALID, path, message).suggest("write to another folder or name"));
+            continue;
+        }
         match taken.entry(place) {
             std::collections::btree_map::Entry::Vacant(free) => {
                 free.insert(&route.name);
             }
             std::collections::btree_map::Entry::Occupied(taken) => {
-                let message = format!("route {} writes to `{}` already", taken.get(), taken.key());
+                let message = format!("route {} writes to `{}` already", taken.get(), taken.key().display());
                 let path = format!("{}.sink.{below}", child("routes", &route.name));
                 problems.push(
                     Problem::new(codes::DUPLICATE, path, message)

@@ -43,26 +43,27 @@ pub fn resolve_secret(reference: &SecretRef) -> Result<Secret, Fault> {
     }
 }
 
-/// A plugin's configuration with every `{"env": "NAME"}` and `{"file": "/path"}` replaced by its secret. The answer holds
-/// secrets: it goes to the plugin and nowhere else.
-///
-/// # Errors
-/// What `resolve` says of each secret that is missing, with its path in the configuration.
+/// A plugin's configuration with every `{"env": "NAME"}` and `{"file": "/path"}` replaced by its secret, and what `resolve` says
+/// of each that is missing, with its path in the configuration; some text stands in the place of those. The answer holds secrets:
+/// it goes to the plugin and nowhere else.
 pub fn resolve_config(
     config: &Map<String, Value>,
     resolve: &dyn Fn(&SecretRef) -> Result<Secret, Fault>,
-) -> Result<Value, Vec<(String, Fault)>> {
+) -> (Value, Vec<(String, Fault)>) {
     let mut resolved = Value::Object(config.clone());
     let mut missing = Vec::new();
     each_value("", &mut resolved, &mut |path, value| {
         let Some(reference) = reference(value) else { return true };
-        match resolve(&reference) {
-            Ok(secret) => *value = Value::from(secret.expose()),
-            Err(fault) => missing.push((path.to_owned(), fault)),
-        }
+        *value = match resolve(&reference) {
+            Ok(secret) => Value::from(secret.expose()),
+            Err(fault) => {
+                missing.push((path.to_owned(), fault));
+                Value::from("a secret that is missing")
+            }
+        };
         false
     });
-    if missing.is_empty() { Ok(resolved) } else { Err(missing) }
+    (resolved, missing)
 }
 
 /// Where secrets stand in plain in a plugin's configuration. `places` are the paths at which the plugin takes secrets, with
@@ -143,7 +144,7 @@ mod tests {
         let config = config.as_object().unwrap().clone();
         let resolve = |r: &SecretRef| Ok(Secret::new(format!("<{r}>")));
         assert_eq!(
-            resolve_config(&config, &resolve).unwrap(),
+            resolve_config(&config, &resolve).0,
             json!({
                 "columns": {
                     "phone": { "hash": { "key": "<environment variable K>" } },

@@ -2,6 +2,7 @@
 //! the documents mean together.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
 
 use forebay_model::Fault;
 use forebay_store::{DocKind, Document, Store};
@@ -29,6 +30,8 @@ pub struct Existing {
     pub documents: Vec<Document>,
     /// The hashes of the components whose bytes are stored.
     pub components: BTreeSet<String>,
+    /// Where relative paths start.
+    pub data_dir: PathBuf,
 }
 
 impl Existing {
@@ -36,9 +39,9 @@ impl Existing {
     ///
     /// # Errors
     /// If the store cannot be read.
-    pub fn read(store: &Store) -> Result<Existing, Fault> {
+    pub fn read(store: &Store, data_dir: &Path) -> Result<Existing, Fault> {
         let components = store.plugins()?.into_iter().map(|p| p.sha256).collect();
-        Ok(Existing { documents: store.documents()?, components })
+        Ok(Existing { documents: store.documents()?, components, data_dir: data_dir.to_owned() })
     }
 
     /// A stored document.
@@ -111,7 +114,7 @@ pub fn check(value: &Value, existing: &Existing, mode: Mode) -> Checked {
         plugins: merged(existing.of_kind(DocKind::Plugins), plugins, mode),
         routes: merged(existing.of_kind(DocKind::Routes), routes, mode),
     };
-    checking.meaning(&whole);
+    checking.meaning(&whole, existing);
     let definitions = Definitions {
         sources: whole.sources.into_iter().filter_map(Entry::wanted).collect(),
         plugins: components.iter().map(|(name, (sha256, _))| (name.clone(), by_hash(sha256))).collect(),
@@ -273,7 +276,7 @@ impl Checking {
         components
     }
 
-    fn meaning(&mut self, whole: &Whole) {
+    fn meaning(&mut self, whole: &Whole, existing: &Existing) {
         let found = &mut self.found;
         for source in whole.sources.iter().filter(|s| s.is_wanted) {
             if let Some(def) = &source.def {
@@ -281,7 +284,7 @@ impl Checking {
             }
         }
         rules::server_ids(whole, found);
-        rules::places(whole, found);
+        rules::places(whole, &existing.data_dir, found);
         for route in &whole.routes {
             let Some(def) = &route.def else { continue };
             let path = child("routes", &route.name);

@@ -31,7 +31,7 @@ impl Engine {
     pub async fn apply(&self, value: &Value, mode: Mode, dry_run: bool) -> Result<Plan, ApplyError> {
         // what is compared here is what is changed below
         let _alone = self.inner.changes.lock().await;
-        let existing = Existing::read(self.store())?;
+        let existing = Existing::read(self.store(), &self.inner.parts.data_dir)?;
         let mut checked = check(value, &existing, mode);
         let plan = Plan::new(&existing, &checked.wanted);
         self.check_world(&existing, &mut checked, &plan).await;
@@ -63,7 +63,7 @@ impl Engine {
         if_revision: Option<u64>,
     ) -> Result<(), ApplyError> {
         let _alone = self.inner.changes.lock().await;
-        let existing = Existing::read(self.store())?;
+        let existing = Existing::read(self.store(), &self.inner.parts.data_dir)?;
         if existing.document(kind, name).is_none() {
             return Err(Fault::new(codes::UNKNOWN, format!("{kind}/{name} does not exist")).into());
         }

@@ -96,6 +96,7 @@ pub(super) async fn open_route(
         route: name,
         source: &def.source,
         start: Mark { epoch: at.epoch, offset: at.offset },
+        lineage: at.lineage,
         secret: &definition::resolve_secret,
         data_dir: &parts.data_dir,
     };
@@ -117,8 +118,10 @@ pub(super) async fn open_route(
 /// One transform as it is stored, with its secrets resolved.
 async fn open_step(parts: &Parts, transform: &TransformDef) -> Result<Step, Fault> {
     let (plugin, limits) = open_plugin(parts, transform).await?;
-    let config = definition::resolve_config(&transform.config, &definition::resolve_secret);
-    let config = config.map_err(|missing| missing.into_iter().next().expect("a failure has a first").1)?;
+    let (config, missing) = definition::resolve_config(&transform.config, &definition::resolve_secret);
+    if let Some((_, fault)) = missing.into_iter().next() {
+        return Err(fault);
+    }
     Ok(Step { plugin, config: config.to_string(), limits })
 }
 

@@ -57,6 +57,24 @@ pub const SOURCE_CHANGED: Code = Code {
     meaning: "A route cannot be moved to another source: its offset means nothing there.",
 };
 
+/// A changelog that was replaced under a route.
+pub const REPLACED_LOG: Code = Code {
+    name: "engine.changelog_replaced",
+    class: Class::Fatal,
+    meaning: "The changelog is not the one that the route's offset counts in; somebody has to say where the route goes on.",
+};
+
 /// All of them.
-pub const ALL: &[Code] =
-    &[TOO_MANY, REJECTED, UNKNOWN, PANIC, BAD_OFFSET, DATA_DIR, UNREADABLE, NO_LOG, NO_TABLE, SOURCE_CHANGED];
+pub const ALL: &[Code] = &[
+    TOO_MANY,
+    REJECTED,
+    UNKNOWN,
+    PANIC,
+    BAD_OFFSET,
+    DATA_DIR,
+    UNREADABLE,
+    NO_LOG,
+    NO_TABLE,
+    REPLACED_LOG,
+    SOURCE_CHANGED,
+];

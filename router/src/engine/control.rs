@@ -77,7 +77,7 @@ impl Engine {
                     Fault::new(codes::BAD_OFFSET, what).fix("choose one that is, or earliest or head")
                 );
             }
-            Ok(Checkpoint { paused: at.paused, ..route::begin(chosen, at.epoch + 1) })
+            Ok(Checkpoint { paused: at.paused, ..route::begin(chosen, Some(at), &log) })
         })
         .await?;
         Ok(chosen)

@@ -41,6 +41,16 @@ pub(super) async fn deliver(
             attempt += 1;
             match policy::decide(fault.class(), attempt, fault.wait_asked(), rand()) {
                 Directive::Retry { after } => {
+                    // the first failure and then one a while: a destination may be away for days
+                    if attempt.is_power_of_two() {
+                        tracing::warn!(
+                            route = letters.route(),
+                            code = fault.code().name,
+                            attempt,
+                            ?after,
+                            "{fault}"
+                        );
+                    }
                     progress.trouble(RouteState::Retrying, &fault, attempt, Some(after));
                     tokio::time::sleep(after).await;
                 }

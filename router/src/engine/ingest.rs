@@ -15,7 +15,7 @@ use tokio::sync::watch;
 use super::status::{FaultView, SourceState, now_us};
 
 /// A fault of a source that waiting alone does not mend: somebody mends the server, and nobody tells us. Look again.
-const LOOK_AGAIN: Duration = Duration::from_secs(60);
+pub(super) const LOOK_AGAIN: Duration = Duration::from_secs(60);
 /// A server that says nothing for so long has said everything.
 const QUIET: Duration = Duration::from_secs(2);
 

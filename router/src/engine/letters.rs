@@ -55,6 +55,10 @@ impl Letters {
     }
 
     /// The source that the route reads.
+    pub(super) fn route(&self) -> &str {
+        &self.route
+    }
+
     pub(super) fn source(&self) -> &str {
         &self.source
     }

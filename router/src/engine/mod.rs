@@ -72,12 +72,13 @@ impl Engine {
     /// If the data directory or the store cannot be used. A source or route that cannot start is a state of that one, not an
     /// error here.
     pub async fn start(data_dir: &Path) -> Result<Engine, Fault> {
-        let dir = data_dir.to_owned();
+        // files of sinks lie below it, wherever the process stands
+        let data_dir = std::path::absolute(data_dir).unwrap_or_else(|_| data_dir.to_owned());
+        let dir = data_dir.clone();
         let (store, host) = tokio::task::spawn_blocking(move || open(dir))
             .await
             .expect("opening the store does not panic")?;
         let checkpoints = checkpoints::Checkpoints::open(store.clone())?;
-        let data_dir = data_dir.to_owned();
         let engine = Engine {
             inner: Arc::new(Inner {
                 parts: Parts { store, host, checkpoints, data_dir },
@@ -125,6 +126,9 @@ impl Engine {
         let checkpoints = self.inner.parts.checkpoints.clone();
         let saving = async move { checkpoints.keep_saving().await };
         self.inner.tasks.spawn(until(self.inner.stop.clone(), saving));
+        let engine = self.clone();
+        let looking = async move { engine.look_again().await };
+        self.inner.tasks.spawn(until(self.inner.stop.clone(), looking));
         let engine = self.clone();
         let trimming = async move { retention::keep_trimming(&engine).await };
         self.inner.tasks.spawn(until(self.inner.stop.clone(), trimming));

@@ -13,6 +13,7 @@ use tokio::time::Instant;
 
 use super::chain::Chain;
 use super::checkpoints::Checkpoints;
+use super::codes;
 use super::deliver::{block_events, deliver};
 use super::letters::{self, Letter, Letters};
 use super::select::Selection;
@@ -81,6 +82,12 @@ impl Route {
 
     async fn turns(&mut self) -> Result<Infallible, Fault> {
         let mut at = self.checkpoints.get(&self.name).unwrap_or_default();
+        match at.log {
+            // from before changelogs had numbers
+            0 => at.log = self.log.id(),
+            log if log == self.log.id() => {}
+            _ => return Err(replaced(&self.name, at.offset)),
+        }
         let mut held = self.sink.committed().await?.filter(|mark| mark.epoch == at.epoch);
         if let Some(mark) = held
             && mark.offset < at.offset
@@ -260,7 +267,27 @@ async fn gather(reader: &mut Reader, appetite: Appetite, plain: bool) -> Result<
     Ok(blocks)
 }
 
-/// A new route's checkpoint.
-pub(super) fn begin(offset: Offset, epoch: u64) -> Checkpoint {
-    Checkpoint { epoch, offset, paused: false, counts: Counts::default(), updated_us: now_us() }
+fn replaced(route: &str, offset: Offset) -> Fault {
+    let what =
+        format!("the changelog is another than the one in which route {route} had reached offset {offset}");
+    Fault::new(codes::REPLACED_LOG, what).fix(
+        "it was made anew or put back from a copy: see what the destination has, then set the route's offset (earliest, head, a \
+         time)",
+    )
+}
+
+/// A route's checkpoint where its offset is set: by hand, or as it is made.
+pub(super) fn begin(offset: Offset, before: Option<Checkpoint>, log: &Log) -> Checkpoint {
+    let now = now_us();
+    let epoch = (now / 1000).max(before.map_or(0, |at| at.epoch + 1));
+    let same_log = before.filter(|at| at.log == log.id());
+    Checkpoint {
+        epoch,
+        lineage: same_log.map_or(epoch, |at| at.lineage),
+        log: log.id(),
+        offset,
+        paused: false,
+        counts: Counts::default(),
+        updated_us: now,
+    }
 }

@@ -155,7 +155,7 @@ pub struct RouteStatus {
     pub fault: Option<FaultView>,
     /// The next offset to deliver: everything before it has been delivered, filtered or dead-lettered.
     pub offset: u64,
-    /// How often the offset was set by hand.
+    /// When the route was made or its offset set by hand, in milliseconds since 1970; it always rises.
     pub epoch: u64,
     /// The source's head.
     pub head: u64,

@@ -15,7 +15,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use super::assemble::{self, Parts};
-use super::ingest::{Ingest, Reading, rand};
+use super::ingest::{Ingest, LOOK_AGAIN, Reading, rand};
 use super::route::{self, Progress};
 use super::status::{FaultView, RouteState, SourceState};
 use super::{Engine, codes, until};
@@ -79,7 +79,11 @@ impl Engine {
         let old_sources: Vec<String> = running.sources.keys().cloned().collect();
         let reopened: Vec<String> = old_sources
             .into_iter()
-            .filter(|name| sources.get(name).is_none_or(|def| *def != running.sources[name].def))
+            // one that could not start is started again: what was wrong may have been mended
+            .filter(|name| {
+                let old = &running.sources[name];
+                old.task.is_none() || sources.get(name).is_none_or(|def| *def != old.def)
+            })
             .collect();
         let stale: Vec<String> = running
             .routes
@@ -130,6 +134,17 @@ impl Engine {
             }
         }
         Ok(())
+    }
+
+    /// Starts again, now and then, what could not start: a secret's file may be there by now, a disk may have room.
+    pub(super) async fn look_again(&self) {
+        loop {
+            tokio::time::sleep(LOOK_AGAIN).await;
+            let any = self.inner.running.lock().await.sources.values().any(|source| source.task.is_none());
+            if any && let Err(fault) = self.reconcile().await {
+                tracing::error!(code = fault.code().name, "{fault}");
+            }
+        }
     }
 
     /// All documents of a kind, by name.
@@ -217,7 +232,10 @@ impl Engine {
                     StartAt::Earliest => log.first(),
                     StartAt::Now => log.head(),
                 };
-                let at = forebay_store::Checkpoint { paused: route.def.paused, ..route::begin(offset, 0) };
+                let at = forebay_store::Checkpoint {
+                    paused: route.def.paused,
+                    ..route::begin(offset, None, &log)
+                };
                 if let Err(fault) = parts.checkpoints.set_now(name, at).await {
                     progress.trouble(RouteState::Failed, &fault, 1, None);
                     return route;

@@ -54,7 +54,14 @@ impl Engine {
                 seen.insert(name.clone(), tables);
             }
         }
-        let routes: Vec<_> = checked.wanted.definitions.routes.clone().into_iter().collect();
+        let mut routes = checked.wanted.definitions.routes.clone();
+        // a plugin that is replaced must suit the routes that use it already
+        let stored = existing.documents.iter().filter(|d| d.kind == DocKind::Routes && stays(plan, &d.name));
+        for document in stored {
+            if let Ok(route) = serde_json::from_value(document.value.clone()) {
+                routes.entry(document.name.clone()).or_insert(route);
+            }
+        }
         for (name, route) in &routes {
             let plugin_changed = route.transforms.iter().any(|t| changed(DocKind::Plugins, &t.plugin));
             if !changed(DocKind::Routes, name) && !plugin_changed {
@@ -112,7 +119,8 @@ impl Engine {
         let mut opened = Vec::with_capacity(route.transforms.len());
         for (i, transform) in route.transforms.iter().enumerate() {
             let path = item(&child(&path, "transforms"), i);
-            let sound = checked.is_sound(&path) && checked.is_sound(&child("plugins", &transform.plugin));
+            let sound = [child(&path, "plugin"), child(&path, "config"), child("plugins", &transform.plugin)];
+            let sound = sound.iter().all(|path| checked.is_sound(path));
             opened.push(if sound { self.open(checked, &path, transform, &mut problems).await } else { None });
         }
         if let Some(tables) = tables {
@@ -149,15 +157,10 @@ impl Engine {
             );
             problems.push(problem.suggest("write where it is instead: { env: NAME } or { file: /path }"));
         }
-        match definition::resolve_config(&transform.config, &definition::resolve_secret) {
-            Ok(config) if plain.is_empty() => Some(Opened { plugin, limits, config: config.to_string() }),
-            Ok(_) => None,
-            Err(missing) => {
-                let of = |(place, fault)| Problem::of_fault(below(place), fault);
-                problems.extend(missing.iter().map(|(place, fault)| of((place.as_str(), fault))));
-                None
-            }
-        }
+        // the rest of the configuration is looked at all the same, with something in the place of what is missing
+        let (config, missing) = definition::resolve_config(&transform.config, &definition::resolve_secret);
+        problems.extend(missing.iter().map(|(place, fault)| Problem::of_fault(below(place), fault)));
+        Some(Opened { plugin, limits, config: config.to_string() })
     }
 }
 
@@ -199,6 +202,11 @@ async fn bind(
             }
         }
     }
+}
+
+/// Whether a stored route is not deleted.
+fn stays(plan: &Plan, route: &str) -> bool {
+    !plan.steps.iter().any(|s| s.kind == DocKind::Routes && s.name == route && s.action == Action::Delete)
 }
 
 /// A source as it is to be, or as it is.

@@ -78,6 +78,37 @@ fn first_of_each_id(receiver: &Receiver) -> Vec<Value> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_is_made_anew_does_not_take_its_namesakes_marks_for_its_own() {
+    let rig = Rig::new().await;
+    let (file, path) = rig.file("changes");
+    let mut writer = Writer::new(&rig.database, 13).await.unwrap();
+    let source = rig.source(json!({ "start": "earliest" }));
+    let definitions =
+        json!({ "sources": { "db": source }, "routes": { "file": rig.route(file, json!([])) } });
+    rig.apply(&definitions).await;
+    writer.write(20).await.unwrap();
+    let first = writer.changes().len();
+    rig.passed("file", first).await;
+
+    // the route alone, then the source with its changelog, too
+    let delete = async |path: &str| rig.forebay.api("DELETE", path, None).await.unwrap().status;
+    assert_eq!(delete("/v1/routes/file").await, 204);
+    rig.apply(&definitions).await;
+    rig.passed("file", first).await;
+    assert_eq!(crate::rig::lines(&path).len(), 2 * first);
+    assert_eq!(delete("/v1/routes/file").await, 204);
+    assert_eq!(delete("/v1/sources/db").await, 204);
+    writer.write(20).await.unwrap();
+    rig.apply(&definitions).await;
+    let all = writer.changes().len();
+    rig.passed("file", all).await;
+    let lines = crate::rig::lines(&path);
+    assert_eq!(lines.len(), 2 * first + all);
+    let events: Vec<Value> = lines[2 * first..].iter().map(|l| serde_json::from_str(l).unwrap()).collect();
+    assert_told_exactly(writer.changes(), &events);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn definitions_and_offsets_survive_a_restart() {
     let mut rig = Rig::new().await;
     let (file, path) = rig.file("changes");

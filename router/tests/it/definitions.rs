@@ -82,6 +82,16 @@ async fn what_only_the_world_can_tell_is_told_too() {
         assert_eq!(told, places(below, word));
     }
 
+    // a plugin that is replaced must suit the routes that are there
+    let config = json!({ "columns": { "email": { "keep_domain": true } } });
+    rig.apply(&definitions(json!({ "plugin": "mask", "config": config }), json!({ "mask": plugin("mask") })))
+        .await;
+    let told = problems(&rig, &json!({ "plugins": { "mask": plugin("filter") } })).await;
+    assert!(told.iter().all(|(path, _)| path.starts_with("routes.r.transforms[0].config")), "{told:?}");
+    let everything = json!({ "sources": {}, "plugins": {}, "routes": {} });
+    let answer = rig.forebay.api("POST", "/v1/apply?prune=true", Some(&everything)).await.unwrap();
+    assert_eq!(answer.status, 200, "{}", answer.text());
+
     // what is wrong in itself, in the world, and between two routes, in one answer
     let hook = json!({ "webhook": { "url": "http://127.0.0.1:9/", "secret": { "env": "NOT_SET" } } });
     let mut wanted = definitions(

@@ -13,6 +13,18 @@ fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
 }
 
+/// The test below runs the README's commands with an environment of its own; a reader has to be told of all of it.
+#[test]
+fn the_readme_sets_every_variable_that_it_uses() {
+    let text = std::fs::read_to_string(root().join("README.md")).unwrap();
+    let used = text.split("env: ").skip(1).map(|rest| rest.split([' ', '}']).next().unwrap());
+    let missing: Vec<&str> = used.filter(|name| !text.contains(&format!(" {name}="))).collect();
+    assert!(
+        text.contains(" MYSQL_PWD=") && missing.is_empty(),
+        "not set anywhere in the README: {missing:?}"
+    );
+}
+
 #[test]
 fn the_error_reference_names_every_code() {
     let parts: [(&str, &[Code]); 8] = [

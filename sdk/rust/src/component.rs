@@ -3,10 +3,15 @@
 use std::marker::PhantomData;
 
 use serde::de::DeserializeOwned;
+use serde_json::Value;
+use serde_path_to_error::Segment;
 
 use crate::bindings::exports::forebay::transform::transformer::{Binding, Guest, GuestBinding, PluginInfo};
 use crate::bindings::forebay::transform::host;
-use crate::{Batch, Error, Level, Output, Plan, TableSchema, Transform};
+use crate::{Batch, Error, Level, Output, Plan, Problem, TableSchema, Transform};
+
+/// More fields that are not known than this are not told.
+const UNKNOWN_FIELDS: usize = 50;
 
 /// Who a plugin is; [`export!`](crate::export) fills it from the crate's `Cargo.toml`.
 pub trait Describe {
@@ -47,7 +52,7 @@ impl<T: Transform + Describe> Guest for Component<T> {
 impl<T: Transform> GuestBinding for Bound<T> {
     fn open(schema: TableSchema, config: String) -> Result<Binding, Error> {
         // wasm32-unknown-unknown has no standard error: without this a panic's text is lost
-        std::panic::set_hook(Box::new(|panic| host::stderr(format!("{panic}\n").as_bytes())));
+        std::panic::set_hook(Box::new(|panic| host::stderr(without_values(panic).as_bytes())));
         Ok(Binding::new(Bound(T::open(&schema, parse_config(&config)?)?)))
     }
 
@@ -60,15 +65,23 @@ impl<T: Transform> GuestBinding for Bound<T> {
     }
 }
 
+/// A panic's place, and its text where that is the same for every row. What was formatted may hold a row's value, as the
+/// standard library's own words on a slice of a string do, and must not reach a log.
+fn without_values(panic: &std::panic::PanicHookInfo<'_>) -> String {
+    let place = panic.location().map(ToString::to_string).unwrap_or_default();
+    match panic.payload().downcast_ref::<&'static str>() {
+        Some(text) => format!("panicked at {place}: {text}\n"),
+        None => format!("panicked at {place} (its text is left out: it may hold a row's value)\n"),
+    }
+}
+
 /// Reads a configuration.
 ///
 /// # Errors
 /// [`Error::Config`] with the path of what is wrong. The value that stands there is left out: it may be a secret.
 pub fn parse_config<C: DeserializeOwned>(json: &str) -> Result<C, Error> {
-    let mut deserializer = serde_json::Deserializer::from_str(json);
-    let config = serde_path_to_error::deserialize(&mut deserializer).map_err(|e| located("", e))?;
-    deserializer.end().map_err(|error| Error::config("", error.to_string()))?;
-    Ok(config)
+    let config = serde_json::from_str(json).map_err(|error| Error::config("", error.to_string()))?;
+    parse_part("", config)
 }
 
 /// Reads a part of a configuration that was kept as a JSON value, so that a mistake in one part does not hide those in
@@ -76,11 +89,47 @@ pub fn parse_config<C: DeserializeOwned>(json: &str) -> Result<C, Error> {
 ///
 /// # Errors
 /// As [`parse_config`].
-pub fn parse_part<C: DeserializeOwned>(path: &str, part: serde_json::Value) -> Result<C, Error> {
-    serde_path_to_error::deserialize(part).map_err(|e| located(path, e))
+pub fn parse_part<C: DeserializeOwned>(path: &str, mut part: Value) -> Result<C, Error> {
+    let mut problems = Vec::new();
+    let mut mended: Vec<Vec<String>> = Vec::new();
+    for _ in 0..UNKNOWN_FIELDS {
+        match serde_path_to_error::deserialize(&part) {
+            Ok(config) if problems.is_empty() => return Ok(config),
+            Ok(_) => break,
+            Err(error) => {
+                let place: Vec<_> = error.path().iter().cloned().collect();
+                let is_unknown = error.inner().to_string().starts_with("unknown field");
+                let words: Vec<String> = place.iter().map(ToString::to_string).collect();
+                // what lacks something now may have had it under the wrong name
+                if is_unknown || !mended.contains(&words) {
+                    problems.push(located(path, &error));
+                }
+                // a field too many hides nothing: without it, the rest is looked at
+                if !is_unknown || !take_out(&mut part, &place) {
+                    break;
+                }
+                mended.push(words[..words.len() - 1].to_vec());
+            }
+        }
+    }
+    Err(Error::Config(problems))
 }
 
-fn located(path: &str, error: serde_path_to_error::Error<serde_json::Error>) -> Error {
+/// Takes out what stands at a place; false if nothing does.
+fn take_out(from: &mut Value, place: &[Segment]) -> bool {
+    match (place, from) {
+        ([Segment::Map { key }], Value::Object(fields)) => fields.remove(key).is_some(),
+        ([Segment::Map { key }, rest @ ..], Value::Object(fields)) => {
+            fields.get_mut(key).is_some_and(|inner| take_out(inner, rest))
+        }
+        ([Segment::Seq { index }, rest @ ..], Value::Array(items)) => {
+            items.get_mut(*index).is_some_and(|inner| take_out(inner, rest))
+        }
+        _ => false,
+    }
+}
+
+fn located(path: &str, error: &serde_path_to_error::Error<serde_json::Error>) -> Problem {
     let below = error.path().to_string();
     let problem = without_value(&error.inner().to_string());
     let path = match (path, below.as_str()) {
@@ -89,7 +138,7 @@ fn located(path: &str, error: serde_path_to_error::Error<serde_json::Error>) -> 
         (path, below) if below.starts_with('[') => format!("{path}{below}"),
         (path, below) => format!("{path}.{below}"),
     };
-    Error::config(path, problem)
+    Problem { path, message: problem }
 }
 
 /// serde's sentence without the value that it quotes, and without the line and column in a text that nobody sees.

@@ -1,7 +1,7 @@
 //! The redb file of a changelog: its tables, and what is read from them.
 //!
 //! ```text
-//! meta     "format" -> u32 | "counters" -> JSON | "position" -> JSON
+//! meta     "format" -> u32 | "id" -> u64 | "counters" -> JSON | "position" -> JSON
 //! heads    first offset -> a block's head
 //! pieces   (first offset, piece) -> a part of the block's body
 //! schemas  id -> JSON of a table schema
@@ -10,10 +10,15 @@
 //!
 //! Whatever one commit of the writer changes, it changes in one transaction (invariant 1). A read transaction lives for one
 //! read only, so that it never keeps deleted pages from being used again.
+//!
+//! After an I/O error redb refuses everything, and whether a commit that failed is in the file is not known. So the file is then
+//! `broken`: everybody is told the fault that broke it until the writer has [reopened](File::reopen) it and compared.
 
 use std::collections::BTreeMap;
+use std::hash::{BuildHasher as _, RandomState};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
-use std::sync::{PoisonError, RwLock, RwLockReadGuard};
+use std::sync::{Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
 
 use forebay_model::{Fault, Offset, Position, TableSchema};
 use redb::{
@@ -22,6 +27,8 @@ use redb::{
 use serde::{Deserialize, Serialize};
 
 use crate::codec::{Damage, Head};
+use crate::inbox::Told;
+use crate::trouble::{self, DAMAGED_FIX};
 use crate::{codes, pieces};
 
 pub(crate) const META: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("meta");
@@ -55,31 +62,93 @@ pub(crate) struct Counters {
 pub(crate) struct Loaded {
     pub(crate) counters: Counters,
     pub(crate) position: Option<Position>,
+    /// One past the last stored event.
+    pub(crate) next: Offset,
     pub(crate) schemas: Vec<(u32, TableSchema)>,
+    pub(crate) id: u64,
 }
 
 /// The open file.
 #[derive(Debug)]
 pub(crate) struct File {
     path: PathBuf,
-    /// `None` once closed. Whoever reads or writes holds the read lock meanwhile, so that closing waits for them.
+    cache_bytes: usize,
+    /// What broke it, until it is reopened.
+    broken: Mutex<Option<Told>>,
+    /// `None` once closed, or broken and not yet reopened. Whoever reads or writes holds the read lock meanwhile, so that closing waits for them.
     db: RwLock<Option<Database>>,
 }
 
 impl File {
-    /// Opens or creates.
-    pub(crate) fn open(path: &Path, cache_bytes: usize) -> Result<File, Fault> {
-        let shown = path.to_owned();
+    /// Opens or creates; deletes the blocks of an unfinished transaction.
+    pub(crate) fn open(path: &Path, cache_bytes: usize) -> Result<(File, Loaded), Fault> {
+        let (path, broken, db) = (path.to_owned(), Mutex::new(None), RwLock::new(None));
+        let mut file = File { path, cache_bytes, broken, db };
+        let loaded = file.guarded(|| {
+            let db = file.database(true)?;
+            let loaded = file.load(&db, true)?;
+            Ok((db, loaded))
+        });
+        let (db, loaded) = loaded?;
+        file.db = RwLock::new(Some(db));
+        Ok((file, loaded))
+    }
+
+    /// Drops the database, which waits for whoever is reading, and opens it again. Nobody sees it before `settle` has compared
+    /// what is there with what is remembered.
+    pub(crate) fn reopen(&self, settle: impl FnOnce(Loaded) -> Result<(), Fault>) -> Result<(), Fault> {
+        let mut db = self.db.write().unwrap_or_else(PoisonError::into_inner);
+        let opened = self.guarded(|| {
+            *db = None;
+            trouble::forget_cached(&self.path);
+            let opened = self.database(false)?;
+            let loaded = self.load(&opened, false)?;
+            Ok((opened, loaded))
+        });
+        let opened = opened.and_then(|(opened, loaded)| settle(loaded).map(|()| opened));
+        match opened {
+            Ok(opened) => {
+                *db = Some(opened);
+                *self.broken() = None;
+                Ok(())
+            }
+            Err(fault) => {
+                *self.broken() = Some(Told::new(&fault));
+                Err(fault)
+            }
+        }
+    }
+
+    /// redb checks checksums only after a crash: a file damaged at rest can make it panic.
+    fn guarded<R>(&self, open: impl FnOnce() -> Result<R, Fault>) -> Result<R, Fault> {
+        catch_unwind(AssertUnwindSafe(open)).unwrap_or_else(|_| {
+            let what = format!("changelog {} is damaged (opening)", self.path.display());
+            Err(Fault::new(codes::DAMAGED, what).cause(Damage("the file's own structure is wrong")))
+        })
+    }
+
+    fn database(&self, create: bool) -> Result<Database, Fault> {
+        let shown = self.path.clone();
         let report = move |session: &mut redb::RepairSession| {
             tracing::info!(path = %shown.display(), progress = session.progress(), "checking the changelog after a crash");
         };
         let mut builder = Database::builder();
-        builder.set_cache_size(cache_bytes).set_repair_callback(report);
-        let db = match builder.create(path) {
-            Ok(db) => db,
-            Err(e) => return Err(fault(path, "opening", e)),
-        };
-        Ok(File { path: path.to_owned(), db: RwLock::new(Some(db)) })
+        builder.set_cache_size(self.cache_bytes).set_repair_callback(report);
+        #[cfg(test)]
+        if let Some(disk) = crate::tests::disk::of(&self.path) {
+            return builder.create_with_backend(disk).map_err(|e| self.fault("opening", e));
+        }
+        let opened = if create { builder.create(&self.path) } else { builder.open(&self.path) };
+        opened.map_err(|e| self.fault("opening", e))
+    }
+
+    /// Why it must be reopened, if it must.
+    pub(crate) fn is_broken(&self) -> bool {
+        self.broken().is_some()
+    }
+
+    fn broken(&self) -> MutexGuard<'_, Option<Told>> {
+        self.broken.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(crate) fn path(&self) -> &Path {
@@ -93,22 +162,52 @@ impl File {
 
     /// Waits for whoever is reading, then closes.
     pub(crate) fn close(&self) {
-        *self.db.write().unwrap_or_else(PoisonError::into_inner) = None;
+        let mut db = self.db.write().unwrap_or_else(PoisonError::into_inner);
+        *self.broken() = None;
+        *db = None;
     }
 
-    /// The database, open for as long as the guard lives.
-    pub(crate) fn hold(&self) -> RwLockReadGuard<'_, Option<Database>> {
-        self.db.read().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Runs `work` in a write transaction; it says whether to commit.
+    /// Runs `work` in a write transaction; it says whether to commit. After a fault that breaks the file a commit may be in it or
+    /// not.
     pub(crate) fn write<R>(
         &self,
         doing: &str,
         work: impl FnOnce(&WriteTransaction) -> Result<(bool, R), Fault>,
     ) -> Result<R, Fault> {
-        let guard = self.hold();
+        self.with(|db| self.write_to(db, doing, work))
+    }
+
+    /// Runs `work` in a read transaction.
+    pub(crate) fn read<R>(
+        &self,
+        doing: &str,
+        work: impl FnOnce(&ReadTransaction) -> Result<R, Fault>,
+    ) -> Result<R, Fault> {
+        self.with(|db| work(&db.begin_read().map_err(|e| self.fault(doing, e))?))
+    }
+
+    /// Runs `work` on the open database; what the disk refuses breaks the file.
+    fn with<R>(&self, work: impl FnOnce(&Database) -> Result<R, Fault>) -> Result<R, Fault> {
+        let guard: RwLockReadGuard<'_, _> = self.db.read().unwrap_or_else(PoisonError::into_inner);
+        if let Some(told) = &*self.broken() {
+            return Err(told.fault());
+        }
         let db = guard.as_ref().ok_or_else(|| self.closed())?;
+        work(db).map_err(|fault| {
+            if !trouble::passes(&fault) {
+                return fault;
+            }
+            // while the guard is held nobody reopens; the first fault says more than redb's refusals after it
+            self.broken().get_or_insert_with(|| Told::new(&fault)).fault()
+        })
+    }
+
+    fn write_to<R>(
+        &self,
+        db: &Database,
+        doing: &str,
+        work: impl FnOnce(&WriteTransaction) -> Result<(bool, R), Fault>,
+    ) -> Result<R, Fault> {
         // Durability::Immediate is redb's default: a commit returns after the sync
         let txn = db.begin_write().map_err(|e| self.fault(doing, e))?;
         let (commit, result) = work(&txn)?;
@@ -120,30 +219,23 @@ impl File {
         Ok(result)
     }
 
-    /// Runs `work` in a read transaction.
-    pub(crate) fn read<R>(
-        &self,
-        doing: &str,
-        work: impl FnOnce(&ReadTransaction) -> Result<R, Fault>,
-    ) -> Result<R, Fault> {
-        let guard = self.hold();
-        let db = guard.as_ref().ok_or_else(|| self.closed())?;
-        let txn = db.begin_read().map_err(|e| self.fault(doing, e))?;
-        work(&txn)
-    }
-
-    /// Makes the tables of a new file, or checks the format of an old one; deletes the blocks of an unfinished transaction.
-    pub(crate) fn load(&self) -> Result<Loaded, Fault> {
+    /// Makes the tables of a new file, or checks the format of an old one; if told so deletes the blocks of an unfinished
+    /// transaction.
+    fn load(&self, db: &Database, forget_open: bool) -> Result<Loaded, Fault> {
         let doing = "opening";
-        self.write(doing, |txn| {
+        self.write_to(db, doing, |txn| {
             let mut counters = Counters::default();
             let mut position = None;
+            let (mut id, mut named) = (None, false);
             let known = {
                 let mut meta = txn.open_table(META).map_err(|e| self.fault(doing, e))?;
                 let get = |key: &str| -> Result<Option<Vec<u8>>, Fault> {
                     Ok(meta.get(key).map_err(|e| self.fault(doing, e))?.map(|v| v.value().to_vec()))
                 };
                 let known = get("format")?;
+                if let Some(bytes) = get("id")? {
+                    id = Some(u64::from_le_bytes(bytes.try_into().map_err(|_| self.bad_record("id"))?));
+                }
                 if let Some(format) = &known {
                     self.check_format(format)?;
                     let Some(json) = get("counters")? else { return Err(self.bad_record("counters")) };
@@ -156,9 +248,16 @@ impl File {
                     meta.insert("format", FORMAT.to_le_bytes().as_slice())
                         .map_err(|e| self.fault(doing, e))?;
                 }
+                if id.is_none() {
+                    // a random number; 0 would mean none
+                    let made = RandomState::new().hash_one(0).max(1);
+                    meta.insert("id", made.to_le_bytes().as_slice()).map_err(|e| self.fault(doing, e))?;
+                    (id, named) = (Some(made), true);
+                }
                 known.is_some()
             };
-            let dropped = self.delete_open(txn, &mut counters)?;
+            let dropped = if forget_open { self.delete_open(txn, &mut counters)? } else { 0 };
+            let next = self.end(txn)?.max(counters.head);
             let mut schemas = Vec::new();
             {
                 let table = txn.open_table(SCHEMAS).map_err(|e| self.fault(doing, e))?;
@@ -169,11 +268,21 @@ impl File {
                     schemas.push((id.value(), schema));
                 }
             }
-            let change = !known || dropped > 0;
+            let change = !known || named || dropped > 0;
             if change {
                 self.put_counters(txn, &counters)?;
             }
-            Ok((change, Loaded { counters, position, schemas }))
+            Ok((change, Loaded { counters, position, next, schemas, id: id.unwrap_or_default() }))
+        })
+    }
+
+    /// One past the last stored event; 0 if there is none.
+    fn end(&self, txn: &WriteTransaction) -> Result<Offset, Fault> {
+        let heads = txn.open_table(HEADS).map_err(|e| self.fault("opening", e))?;
+        let last = heads.last().map_err(|e| self.fault("opening", e))?;
+        last.map_or(Ok(0), |(first, head)| {
+            let head = Head::from_bytes(head.value(), first.value());
+            head.map(|head| head.end()).map_err(|d| self.damage(first.value(), first.value() + 1, d))
         })
     }
 
@@ -212,22 +321,20 @@ impl File {
     }
 
     /// What the source noted, by key.
-    pub(crate) fn notes(&self) -> Result<BTreeMap<String, Vec<u8>>, Fault> {
+    pub(crate) fn notes(&self, txn: &ReadTransaction) -> Result<BTreeMap<String, Vec<u8>>, Fault> {
         let doing = "reading";
-        self.read(doing, |txn| {
-            let table = match txn.open_table(NOTES) {
-                // nothing was ever noted
-                Err(TableError::TableDoesNotExist(_)) => return Ok(BTreeMap::new()),
-                table => table.map_err(|e| self.fault(doing, e))?,
-            };
-            let records = table.iter().map_err(|e| self.fault(doing, e))?;
-            records
-                .map(|record| {
-                    let (key, value) = record.map_err(|e| self.fault(doing, e))?;
-                    Ok((key.value().to_owned(), value.value().to_vec()))
-                })
-                .collect()
-        })
+        let table = match txn.open_table(NOTES) {
+            // nothing was ever noted
+            Err(TableError::TableDoesNotExist(_)) => return Ok(BTreeMap::new()),
+            table => table.map_err(|e| self.fault(doing, e))?,
+        };
+        let records = table.iter().map_err(|e| self.fault(doing, e))?;
+        records
+            .map(|record| {
+                let (key, value) = record.map_err(|e| self.fault(doing, e))?;
+                Ok((key.value().to_owned(), value.value().to_vec()))
+            })
+            .collect()
     }
 
     /// The head of the block that covers `offset`, if there is one.
@@ -261,7 +368,7 @@ impl File {
     }
 
     pub(crate) fn fault(&self, doing: &str, e: impl Into<redb::Error>) -> Fault {
-        fault(&self.path, doing, e)
+        trouble::fault(&self.path, doing, e)
     }
 
     /// Damage in the blocks of an offset range.
@@ -273,73 +380,5 @@ impl File {
     fn bad_record(&self, record: &str) -> Fault {
         let what = format!("changelog {} is damaged: its record `{record}` is wrong", self.path.display());
         Fault::new(codes::DAMAGED, what).fix(DAMAGED_FIX)
-    }
-}
-
-const DAMAGED_FIX: &str = "check the disk; set the routes past the damaged events, or move the file away and let the source \
-                           start again with a snapshot";
-
-/// What a redb error means to an operator.
-fn fault(path: &Path, doing: &str, e: impl Into<redb::Error>) -> Fault {
-    use std::io::ErrorKind;
-    let e = e.into();
-    let path = path.display();
-    match e {
-        redb::Error::DatabaseAlreadyOpen => {
-            Fault::new(codes::IN_USE, format!("changelog {path} is open in another process"))
-                .fix("stop the other process, or give this one a data directory of its own")
-        }
-        redb::Error::UpgradeRequired(_) => Fault::new(
-            codes::NEWER_FORMAT,
-            format!("changelog {path} has a file format that this version does not read"),
-        )
-        .cause(e)
-        .fix("run the version of Forebay that wrote it"),
-        redb::Error::Corrupted(_)
-        | redb::Error::TableTypeMismatch { .. }
-        | redb::Error::TypeDefinitionChanged { .. }
-        | redb::Error::TableIsMultimap(_)
-        | redb::Error::TableDoesNotExist(_)
-        | redb::Error::RepairAborted => {
-            Fault::new(codes::DAMAGED, format!("changelog {path} is damaged ({doing})"))
-                .cause(e)
-                .fix(DAMAGED_FIX)
-        }
-        redb::Error::Io(e) => match e.kind() {
-            ErrorKind::InvalidData | ErrorKind::UnexpectedEof => {
-                Fault::new(codes::DAMAGED, format!("{path} is not a whole changelog file ({doing})"))
-                    .cause(e)
-                    .fix(DAMAGED_FIX)
-            }
-            ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::FileTooLarge => {
-                Fault::new(codes::DISK_FULL, format!("no room for changelog {path} ({doing})"))
-                    .cause(e)
-                    .fix("free disk space, or set a quota below what the disk has")
-            }
-            _ => Fault::new(codes::IO, format!("{doing} changelog {path} failed")).cause(e),
-        },
-        e => Fault::new(codes::IO, format!("{doing} changelog {path} failed")).cause(e),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::io;
-
-    use super::*;
-
-    #[test]
-    fn a_full_disk_has_a_code_of_its_own() {
-        use io::ErrorKind::{PermissionDenied, QuotaExceeded, StorageFull};
-        for (kind, code) in [
-            (StorageFull, codes::DISK_FULL),
-            (QuotaExceeded, codes::DISK_FULL),
-            (PermissionDenied, codes::IO),
-        ] {
-            let fault = fault(Path::new("a.redb"), "writing", redb::Error::Io(kind.into()));
-            assert_eq!(fault.code(), code, "{fault}");
-            assert!(fault.to_string().contains("a.redb"), "{fault}");
-        }
-        assert_eq!(fault(Path::new("a"), "x", redb::Error::PreviousIo).code(), codes::IO);
     }
 }

@@ -48,7 +48,7 @@ pub(crate) struct TrimRequest {
     pub(crate) claimed: Option<Offset>,
     /// What was deleted so far.
     pub(crate) done: Trimmed,
-    pub(crate) answer: oneshot::Sender<Trimmed>,
+    pub(crate) answer: oneshot::Sender<Result<Trimmed, Fault>>,
 }
 
 /// See the module's text.
@@ -73,20 +73,20 @@ pub(crate) struct Requests {
     /// The next item does not fit into the quota.
     pub(crate) blocked: bool,
     /// Why the writer ended.
-    pub(crate) ended: Option<Ended>,
+    pub(crate) ended: Option<Told>,
 }
 
 /// A fault that several people are told.
 #[derive(Clone, Debug)]
-pub(crate) struct Ended {
+pub(crate) struct Told {
     code: forebay_model::Code,
     message: String,
     fix: String,
 }
 
-impl Ended {
+impl Told {
     pub(crate) fn new(fault: &Fault) -> Self {
-        Ended { code: fault.code(), message: fault.message(), fix: fault.remedy().to_owned() }
+        Told { code: fault.code(), message: fault.message(), fix: fault.remedy().to_owned() }
     }
 
     pub(crate) fn fault(&self) -> Fault {
@@ -166,7 +166,7 @@ impl Requests {
         taken
     }
 
-    /// Puts entries back for which there was no room.
+    /// Puts entries back that were not committed.
     pub(crate) fn put_back(&mut self, mut items: VecDeque<Item>) {
         if matches!(self.items.front(), Some(Item::Discard { .. })) {
             drop_open(&mut items);
@@ -175,7 +175,6 @@ impl Requests {
         while let Some(item) = items.pop_back() {
             self.items.push_front(item);
         }
-        self.blocked = true;
     }
 }
 

@@ -6,7 +6,8 @@
 //! What it promises:
 //! - the position is stored only here, in the same commit as the events that it covers (invariant 1);
 //! - nobody sees an event before it is durable, nor a part of a transaction (invariant 2);
-//! - a block is deleted only when retention allows and every claim is past it; at the quota the source waits (invariant 6);
+//! - a block is deleted only when retention allows and every claim is past it; at the quota, and on a full disk, the
+//!   source waits (invariant 6), and goes on by itself when there is room;
 //! - the queue, the recent blocks, the read-ahead and the buffers are bounded (invariant 9);
 //! - damage is found by checksums and is an error that names the events, never a wrong event.
 //!
@@ -27,6 +28,7 @@ mod schemas;
 mod shared;
 #[cfg(test)]
 mod tests;
+mod trouble;
 mod writer;
 
 pub use log::Log;

@@ -10,7 +10,7 @@ use forebay_model::{Fault, Offset, Position};
 use tokio::sync::{oneshot, watch};
 use tokio::task::spawn_blocking;
 
-use crate::codec::{Damage, weight};
+use crate::codec::weight;
 use crate::codes;
 use crate::file::{File, HEADS};
 use crate::inbox::TrimRequest;
@@ -38,6 +38,7 @@ pub struct Log {
 struct Owner {
     shared: Arc<Shared>,
     writer: Mutex<Option<JoinHandle<()>>>,
+    id: u64,
 }
 
 impl Log {
@@ -47,17 +48,9 @@ impl Log {
     /// # Errors
     /// `changelog.in_use`, `changelog.damaged`, `changelog.newer_format`, `changelog.disk_full`, `changelog.io`.
     pub fn open(path: &Path, options: Options) -> Result<Log, Fault> {
-        let opened = catch_unwind(AssertUnwindSafe(|| {
-            let file = File::open(path, options.cache_bytes)?;
-            let loaded = file.load()?;
-            Ok((file, loaded))
-        }));
-        // redb checks checksums only after a crash: a file damaged at rest can make it panic
-        let (file, loaded) = opened.unwrap_or_else(|_| {
-            let what = format!("changelog {} is damaged (opening)", path.display());
-            Err(Fault::new(codes::DAMAGED, what).cause(Damage("the file's own structure is wrong")))
-        })?;
+        let (file, loaded) = File::open(path, options.cache_bytes)?;
         let counters = loaded.counters;
+        let id = loaded.id;
         tracing::info!(
             path = %path.display(), first = counters.first, head = counters.head, bytes = counters.bytes,
             "opened the changelog"
@@ -81,7 +74,7 @@ impl Log {
             Fault::new(codes::IO, format!("no thread for the writer of changelog {}", path.display()))
                 .cause(e)
         })?;
-        Ok(Log { owner: Arc::new(Owner { shared, writer: Mutex::new(Some(thread)) }) })
+        Ok(Log { owner: Arc::new(Owner { shared, writer: Mutex::new(Some(thread)), id }) })
     }
 
     pub(crate) fn shared(&self) -> &Arc<Shared> {
@@ -89,7 +82,7 @@ impl Log {
     }
 
     /// Hands the next events or a new position to the writer; waits while the queue is full, and with it while the quota is
-    /// reached. `Ok` means accepted, not durable: see [`Log::flush`]. A dropped call has accepted all or nothing.
+    /// reached or the disk refuses: what was accepted is kept and tried again ([`State::paused`] says why). `Ok` means accepted, not durable: see [`Log::flush`]. A dropped call has accepted all or nothing.
     ///
     /// # Errors
     /// The fault that ended the writer; what was accepted but not committed is then gone, and the source goes on from
@@ -165,7 +158,14 @@ impl Log {
     /// # Errors
     /// `changelog.damaged`, `changelog.io`, `changelog.closed`.
     pub fn notes(&self) -> Result<BTreeMap<String, Vec<u8>>, Fault> {
-        self.shared().file.notes()
+        let shared = self.shared();
+        shared.read(|txn| shared.file.notes(txn))
+    }
+
+    /// A random number that the file got when it was made: a changelog that was made anew has another one, and its offsets are
+    /// other events.
+    pub fn id(&self) -> u64 {
+        self.owner.id
     }
 
     /// The oldest event kept.
@@ -195,7 +195,7 @@ impl Log {
             queued_bytes,
             commits: recent.commits,
             last_commit_us: recent.last_commit_us,
-            paused: recent.paused.clone(),
+            paused: recent.paused.as_ref().map(|paused| paused.why().to_owned()),
         }
     }
 
@@ -231,7 +231,8 @@ impl Log {
     /// route claims anything. Large deletions make way for new events between slices.
     ///
     /// # Errors
-    /// The fault that ended the writer.
+    /// `changelog.disk_full` or `changelog.io`, at once, while the disk refuses: what was deleted stays deleted, call again. The
+    /// fault that ended the writer.
     pub async fn trim(&self, claimed: Option<Offset>) -> Result<Trimmed, Fault> {
         let shared = self.shared();
         let (answer, trimmed) = oneshot::channel();
@@ -242,7 +243,7 @@ impl Log {
                 Ok(())
             }
         })?;
-        trimmed.await.map_err(|_| shared.ended())
+        trimmed.await.unwrap_or_else(|_| Err(shared.ended()))
     }
 
     /// The first event committed at or after a time (microseconds since 1970); the head if there is none. Commit times are the
@@ -259,7 +260,7 @@ impl Log {
         }
     }
 
-    /// Commits what was accepted (except what waits for room), stops the writer and closes the file, whoever else still has a
+    /// Commits what was accepted (except what waits for room or for the disk), stops the writer and closes the file, whoever else still has a
     /// handle; when it returns the file can be opened again.
     ///
     /// # Errors
@@ -298,7 +299,7 @@ fn offset_at(shared: &Shared, us: u64) -> Result<Offset, Fault> {
         let recent = shared.recent();
         (recent.counters.first, recent.counters.head)
     };
-    let found = shared.file.read("reading", |txn| {
+    let found = shared.read(|txn| {
         let heads = txn.open_table(HEADS).map_err(|e| shared.file.fault("reading", e))?;
         let (mut low, mut high) = (first, head);
         while low < high {

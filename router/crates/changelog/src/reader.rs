@@ -188,7 +188,7 @@ fn try_read(shared: &Shared, offset: Offset, want: Option<&Want>) -> Result<Bloc
     let file = &shared.file;
     let fault = |e: redb::Error| file.fault("reading", e);
     let upto = shared.recent().counters.head;
-    let found = file.read("reading", |txn| {
+    let found = shared.read(|txn| {
         let heads = txn.open_table(HEADS).map_err(|e| fault(e.into()))?;
         let gone = || file.damage(offset, offset + 1, Damage("a block is missing"));
         let mut head = file.head_at(&heads, offset)?.ok_or_else(gone)?;

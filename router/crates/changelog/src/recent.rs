@@ -16,8 +16,25 @@ pub(crate) struct Recent {
     pub(crate) next: Offset,
     pub(crate) commits: u64,
     pub(crate) last_commit_us: u64,
-    pub(crate) paused: Option<String>,
+    pub(crate) paused: Option<Paused>,
     pub(crate) tail: Tail,
+}
+
+/// Why the source waits.
+#[derive(Clone, Debug)]
+pub(crate) enum Paused {
+    /// The quota is reached.
+    Quota(String),
+    /// The disk refuses.
+    Disk(String),
+}
+
+impl Paused {
+    /// In an operator's words.
+    pub(crate) fn why(&self) -> &str {
+        let (Paused::Quota(why) | Paused::Disk(why)) = self;
+        why
+    }
 }
 
 /// The last blocks, without a gap, up to the end of what is stored: those of an open transaction too, which readers do

@@ -10,6 +10,7 @@ use crate::codec::Head;
 use crate::file::{Counters, HEADS, PIECES, SCHEMAS};
 use crate::options::Retention;
 use crate::pieces;
+use crate::recent::Paused;
 use crate::shared::Shared;
 
 /// Blocks deleted in one commit: the writer must come back to the source soon.
@@ -34,7 +35,7 @@ fn allows(retain: &Retention, head: &Head, behind: u64, now_us: u64) -> bool {
 }
 
 /// Deletes the oldest blocks that end at or before `limit` and that the retention lets go, up to a slice; `counters`
-/// are changed with them.
+/// become what the file then holds. After a fault they may be that or what they were.
 pub(crate) fn delete_slice(
     shared: &Shared,
     counters: &mut Counters,
@@ -47,23 +48,24 @@ pub(crate) fn delete_slice(
     if counters.first >= limit {
         return Ok(Slice::default());
     }
-    let full = shared.recent().paused.is_some();
+    let full = matches!(shared.recent().paused, Some(Paused::Quota(_)));
     let mut slice = Slice::default();
-    let mut left = counters.clone();
+    let left = counters;
+    let (from, stored) = (left.first, left.bytes);
     let mut unused = Vec::new();
     file.write(doing, |txn| {
         let mut heads = txn.open_table(HEADS).map_err(|e| fault(e.into()))?;
         let mut bodies = txn.open_table(PIECES).map_err(|e| fault(e.into()))?;
         let mut go: Vec<(Head, u64)> = Vec::new();
         let mut gone = 0;
-        for record in heads.range(counters.first..limit).map_err(|e| fault(e.into()))?.take(SLICE) {
+        for record in heads.range(from..limit).map_err(|e| fault(e.into()))?.take(SLICE) {
             let (first, bytes) = record.map_err(|e| fault(e.into()))?;
             let head = Head::from_bytes(bytes.value(), first.value())
                 .map_err(|damage| file.damage(first.value(), first.value() + 1, damage))?;
             let room =
                 pieces::room_of(bytes.value().len(), usize::try_from(head.body_len).unwrap_or(usize::MAX));
             gone += room;
-            let behind = counters.bytes.saturating_sub(gone);
+            let behind = stored.saturating_sub(gone);
             let for_room = full && go.len() < FOR_ROOM;
             if head.end() > limit || !(for_room || allows(&shared.options.retain, &head, behind, now_us)) {
                 break;
@@ -88,10 +90,9 @@ pub(crate) fn delete_slice(
         for id in &unused {
             schemas.remove(id).map_err(|e| fault(e.into()))?;
         }
-        file.put_counters(txn, &left)?;
+        file.put_counters(txn, left)?;
         Ok((true, ()))
     })?;
     shared.schemas.forget(&unused);
-    *counters = left;
     Ok(slice)
 }

@@ -100,6 +100,13 @@ impl Schemas {
         }
     }
 
+    /// Forgets schemas that have no record in the file: `stored` are the ids that do.
+    pub(crate) fn retain(&self, stored: &[u32]) {
+        let missing = |id: &u32| !stored.contains(id);
+        let gone: Vec<u32> = self.lock().by_id.keys().copied().filter(missing).collect();
+        self.forget(&gone);
+    }
+
     fn lock(&self) -> MutexGuard<'_, Inner> {
         // every change above is whole before anything can panic
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)

@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use forebay_model::{Fault, Offset};
+use redb::ReadTransaction;
 use tokio::sync::{Semaphore, watch};
 
 use crate::file::File;
@@ -44,6 +45,18 @@ impl Shared {
     pub(crate) fn recent(&self) -> MutexGuard<'_, Recent> {
         // every change is whole before anything can panic
         self.recent.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Reads the file; if it breaks the writer, which may have nothing else to do, reopens it.
+    pub(crate) fn read<R>(
+        &self,
+        work: impl FnOnce(&ReadTransaction) -> Result<R, Fault>,
+    ) -> Result<R, Fault> {
+        let result = self.file.read("reading", work);
+        if result.is_err() && self.file.is_broken() {
+            self.inbox.ask(|_| ());
+        }
+        result
     }
 
     /// Why the writer ended.

@@ -2,22 +2,29 @@
 //!
 //! Promises: blocks and the position that covers them are in one commit (invariant 1); readers are told of a commit only after
 //! it is durable (invariant 2); the blocks of an open transaction become visible together; at the quota it waits and drops nothing
-//! (invariant 6). After any fault it ends: what was not committed is gone, and the source reads it again from the position.
+//! (invariant 6). What the disk refuses it tries again for ever, over a file that it opens anew (`mend`); what was accepted stays
+//! accepted. After any other fault it ends: what was not committed is gone, and the source reads it again from the position.
 
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use forebay_model::{Block, Fault, Offset, Position};
-use redb::WriteTransaction;
-use tokio::sync::{OwnedSemaphorePermit, oneshot, watch};
+use forebay_model::{Fault, Offset, Position};
+use tokio::sync::{oneshot, watch};
 
-use crate::codec::{Encoder, Head};
-use crate::file::{Counters, HEADS, NOTES, PIECES, SCHEMAS};
-use crate::inbox::{Ended, Item, Requests, TrimRequest};
+use crate::codec::Encoder;
+use crate::file::Counters;
+use crate::inbox::{Item, Requests, Told, TrimRequest};
+use crate::recent::Paused;
 use crate::shared::Shared;
-use crate::{codes, pieces, retention};
+use crate::{codes, retention};
+
+mod mend;
+mod stage;
+
+use mend::{Attempt, Waiting};
+use stage::Staged;
 
 /// A commit costs some 155 us of CPU whatever is in it. A change after a pause is committed at once; under a stream of small
 /// ones commits keep this distance.
@@ -42,6 +49,10 @@ pub(crate) struct Writer {
     durable: watch::Sender<u64>,
     /// The last thing done was a slice of a trim: entries come first now.
     trimmed: bool,
+    /// The write that failed, until it is known whether it is in the file.
+    attempt: Option<Attempt>,
+    /// The disk refuses.
+    waiting: Option<Waiting>,
 }
 
 /// One thing to do.
@@ -49,22 +60,11 @@ enum Work {
     Commit(VecDeque<Item>),
     Discard(oneshot::Sender<()>, u64),
     Trim(TrimRequest),
+    /// See whether the disk takes writes again.
+    Try,
+    /// Only the file is to be opened anew.
+    Mend,
     Close,
-}
-
-/// What is written but not yet committed.
-struct Staged {
-    counters: Counters,
-    position: Option<Position>,
-    /// Notes were written.
-    noted: bool,
-    next: Offset,
-    blocks: Vec<(Arc<Block>, usize)>,
-    /// The number of the last entry; 0 = none.
-    number: u64,
-    permits: Vec<OwnedSemaphorePermit>,
-    /// The room that the next block lacked.
-    full: Option<u64>,
 }
 
 impl Writer {
@@ -75,7 +75,19 @@ impl Writer {
         };
         let next = counters.head;
         let encoder = Encoder::new();
-        Writer { shared, encoder, counters, position, next, last_commit: None, head, durable, trimmed: false }
+        Writer {
+            shared,
+            encoder,
+            counters,
+            position,
+            next,
+            last_commit: None,
+            head,
+            durable,
+            trimmed: false,
+            attempt: None,
+            waiting: None,
+        }
     }
 
     /// Works until closed, or until something fails; then everybody who waits is told.
@@ -98,7 +110,7 @@ impl Writer {
                 .fix("please report it with the log lines before it")
             }
         };
-        let ended = Ended::new(&fault);
+        let ended = Told::new(&fault);
         let left = self.shared.inbox.ask(|requests| {
             requests.ended = Some(ended);
             requests.weight = 0;
@@ -113,12 +125,15 @@ impl Writer {
         loop {
             let work = self.next_work();
             self.trimmed = matches!(work, Work::Trim(_));
-            match work {
-                Work::Commit(group) => self.commit(group)?,
-                Work::Discard(done, number) => self.discard(done, number)?,
-                Work::Trim(request) => self.trim(request)?,
+            let result = match work {
+                Work::Commit(group) => self.commit(group),
+                Work::Discard(done, number) => self.discard(done, number),
+                Work::Trim(request) => self.trim(request),
+                Work::Try => self.try_disk(),
+                Work::Mend => Ok(()),
                 Work::Close => return Ok(()),
-            }
+            };
+            self.mend(result)?;
         }
     }
 
@@ -126,6 +141,29 @@ impl Writer {
         let shared = self.shared.clone();
         let mut requests = shared.inbox.lock();
         loop {
+            if let Some(waiting) = &self.waiting {
+                if requests.closing {
+                    return Work::Close;
+                }
+                if !waiting.no_trims
+                    && !shared.file.is_broken()
+                    && let Some(request) = requests.trims.pop_front()
+                {
+                    return Work::Trim(request);
+                }
+                waiting.refuse(&mut requests.trims);
+                let left = waiting.until.saturating_duration_since(Instant::now());
+                if !left.is_zero() {
+                    requests = shared.inbox.wait(requests, Some(left));
+                    continue;
+                }
+            }
+            if shared.file.is_broken() {
+                return Work::Mend;
+            }
+            if self.waiting.is_some() && (requests.items.is_empty() || requests.blocked) {
+                return Work::Try;
+            }
             if !self.trimmed
                 && let Some(request) = requests.trims.pop_front()
             {
@@ -165,21 +203,11 @@ impl Writer {
 
     fn commit(&mut self, mut group: VecDeque<Item>) -> Result<(), Fault> {
         let shared = self.shared.clone();
-        let mut staged = Staged {
-            counters: self.counters.clone(),
-            position: None,
-            noted: false,
-            next: self.next,
-            blocks: Vec::new(),
-            number: 0,
-            permits: Vec::new(),
-            full: None,
-        };
+        let mut staged = Staged::new(self.counters.clone(), self.next);
         let written = shared.file.write("writing", |txn| {
             self.stage(txn, &mut group, &mut staged)?;
             let moved = staged.position.is_some() && staged.position != self.position;
-            let changed =
-                moved || staged.noted || !staged.blocks.is_empty() || staged.counters != self.counters;
+            let changed = moved || staged.noted || staged.counters != self.counters;
             if changed {
                 staged.counters.next_schema = shared.schemas.next();
                 shared.file.put_counters(txn, &staged.counters)?;
@@ -188,86 +216,32 @@ impl Writer {
                 shared.file.put_meta(txn, "position", &staged.position)?;
             }
             Ok((changed, changed))
-        })?;
+        });
+        let written = match written {
+            Ok(written) => written,
+            Err(fault) => {
+                self.attempt = Some(Attempt::Commit(staged, group));
+                return Err(fault);
+            }
+        };
+        if written {
+            self.disk_works();
+        }
         let full = staged.full;
         if staged.number > 0 {
-            self.publish(staged, written);
+            self.publish(staged, &mut group, written);
         }
         if let Some(lacking) = full {
             self.pause(lacking);
-            shared.inbox.lock().put_back(group);
+            let mut requests = shared.inbox.lock();
+            requests.put_back(group);
+            requests.blocked = true;
         }
         Ok(())
     }
 
-    /// Writes the group's entries, as far as the quota allows; the rest stays in the group.
-    fn stage(
-        &mut self,
-        txn: &WriteTransaction,
-        group: &mut VecDeque<Item>,
-        staged: &mut Staged,
-    ) -> Result<(), Fault> {
-        let file = &self.shared.file;
-        let fault = |e: redb::Error| file.fault("writing", e);
-        let mut heads = txn.open_table(HEADS).map_err(|e| fault(e.into()))?;
-        let mut bodies = txn.open_table(PIECES).map_err(|e| fault(e.into()))?;
-        let now = now_us();
-        while let Some(Item::Entry { block, .. }) = group.front_mut() {
-            if let Some(block) = block {
-                block.first = staged.next;
-                let mut ids = Vec::with_capacity(block.batches.len());
-                let mut new = Vec::new();
-                for batch in &mut block.batches {
-                    let named = self.shared.schemas.name(&batch.table, block.first);
-                    batch.table = named.table;
-                    ids.push(named.id);
-                    if named.new {
-                        new.push((named.id, batch.table.clone()));
-                    }
-                }
-                let last_us = last_us(block, now).max(staged.counters.last_us);
-                let head = self.encoder.encode(block, &ids, last_us);
-                let head_bytes = head.to_bytes();
-                let room = pieces::room_of(head_bytes.len(), self.encoder.body().len());
-                let quota = self.shared.options.quota_bytes.unwrap_or(u64::MAX);
-                if staged.counters.bytes.saturating_add(room) > quota {
-                    self.shared.schemas.forget(&new.iter().map(|(id, _)| *id).collect::<Vec<_>>());
-                    staged.full = Some(room);
-                    return Ok(());
-                }
-                pieces::insert(&mut heads, &mut bodies, head.first, &head_bytes, self.encoder.body())
-                    .map_err(|e| fault(e.into()))?;
-                for (id, table) in new {
-                    let json = serde_json::to_vec(&*table).expect("a schema has string keys only");
-                    let mut schemas = txn.open_table(SCHEMAS).map_err(|e| fault(e.into()))?;
-                    schemas.insert(id, json.as_slice()).map_err(|e| fault(e.into()))?;
-                }
-                staged.add(&head, room);
-            }
-            if let Some(Item::Entry { block, position, notes, weight, number, permit }) = group.pop_front() {
-                for note in notes {
-                    let mut stored = txn.open_table(NOTES).map_err(|e| fault(e.into()))?;
-                    let old = match &note.value {
-                        Some(value) => stored.insert(note.key.as_str(), value.as_slice()),
-                        None => stored.remove(note.key.as_str()),
-                    };
-                    old.map_err(|e| fault(e.into()))?;
-                    staged.noted = true;
-                }
-                staged.blocks.extend(block.map(|block| (Arc::new(block), weight)));
-                if position.is_some() {
-                    staged.position = position;
-                    staged.counters.head = staged.next;
-                }
-                staged.number = number;
-                staged.permits.push(permit);
-            }
-        }
-        Ok(())
-    }
-
-    /// Tells everybody of a commit.
-    fn publish(&mut self, staged: Staged, written: bool) {
+    /// Tells everybody of a commit; its entries leave the group.
+    fn publish(&mut self, staged: Staged, group: &mut VecDeque<Item>, written: bool) {
         self.counters = staged.counters;
         self.next = staged.next;
         if staged.position.is_some() {
@@ -276,6 +250,7 @@ impl Writer {
         if written {
             self.last_commit = Some(Instant::now());
         }
+        let mut permits = Vec::with_capacity(staged.entries);
         {
             let mut recent = self.shared.recent();
             recent.counters = self.counters.clone();
@@ -285,15 +260,20 @@ impl Writer {
                 recent.last_commit_us = now_us();
                 recent.position = self.position.clone();
             }
-            if staged.full.is_none() && recent.paused.take().is_some() {
-                tracing::info!(path = %self.shared.file.path().display(), "there is room again: the source goes on");
+            if staged.full.is_none() && self.waiting.is_none() {
+                self.goes_on(&mut recent);
             }
-            for (block, weight) in staged.blocks {
-                recent.tail.push(block, weight);
+            for item in group.drain(..staged.entries) {
+                let Item::Entry { block, weight, permit, .. } = item else { continue };
+                if let Some(block) = block {
+                    recent.tail.push(Arc::new(block), weight);
+                }
+                permits.push(permit);
             }
         }
         self.head.send_if_modified(|head| std::mem::replace(head, self.counters.head) != self.counters.head);
         self.durable.send_replace(staged.number);
+        drop(permits);
     }
 
     /// Says why nothing goes on.
@@ -312,7 +292,7 @@ impl Writer {
         if recent.paused.is_none() {
             tracing::warn!(path = %self.shared.file.path().display(), "the source is paused: {words}");
         }
-        recent.paused = Some(words);
+        recent.paused = Some(Paused::Quota(words));
     }
 
     fn discard(&mut self, done: oneshot::Sender<()>, number: u64) -> Result<(), Fault> {
@@ -323,16 +303,21 @@ impl Writer {
                 let blocks = file.delete_open(txn, &mut counters)?;
                 file.put_counters(txn, &counters)?;
                 Ok((true, blocks))
-            })?;
+            });
+            let blocks = match blocks {
+                Ok(blocks) => blocks,
+                Err(fault) => {
+                    self.shared.inbox.lock().items.push_front(Item::Discard { done, number });
+                    let next = counters.head;
+                    self.attempt = Some(Attempt::Other { counters, next });
+                    return Err(fault);
+                }
+            };
             tracing::info!(path = %file.path().display(), blocks, "forgot the blocks of an unfinished transaction");
-            self.counters = counters;
-            self.next = self.counters.head;
-            let mut recent = self.shared.recent();
-            recent.counters = self.counters.clone();
-            recent.next = self.next;
-            recent.tail.drop_from(self.next);
-            recent.paused = None;
-            drop(recent);
+            let next = counters.head;
+            self.adopt(counters, next);
+            self.disk_works();
+            self.shared.recent().paused = None;
             self.shared.inbox.lock().blocked = false;
         }
         self.durable.send_replace(number);
@@ -344,15 +329,24 @@ impl Writer {
     /// One slice of a trim; if there is more to delete it queues again behind the entries.
     fn trim(&mut self, mut request: TrimRequest) -> Result<(), Fault> {
         let limit = request.claimed.unwrap_or(Offset::MAX).min(self.counters.head);
-        let slice = retention::delete_slice(&self.shared, &mut self.counters, limit, now_us())?;
+        let mut counters = self.counters.clone();
+        let slice = match retention::delete_slice(&self.shared, &mut counters, limit, now_us()) {
+            Ok(slice) => slice,
+            Err(fault) => {
+                self.attempt = Some(Attempt::Other { counters, next: self.next });
+                // whoever asked may be gone
+                let _ = request.answer.send(Err(Told::new(&fault).fault()));
+                return Err(fault);
+            }
+        };
         request.done.blocks += slice.blocks;
         request.done.events += slice.events;
         request.done.bytes += slice.bytes;
-        request.done.first = self.counters.first;
-        let mut recent = self.shared.recent();
-        recent.counters = self.counters.clone();
-        recent.tail.drop_before(self.counters.first);
-        drop(recent);
+        request.done.first = counters.first;
+        if slice.blocks > 0 {
+            self.adopt(counters, self.next);
+            self.disk_works();
+        }
         let mut requests = self.shared.inbox.lock();
         if slice.blocks > 0 {
             requests.blocked = false;
@@ -360,25 +354,10 @@ impl Writer {
         if slice.more {
             requests.trims.push_back(request);
         } else {
-            let _ = request.answer.send(request.done);
+            let _ = request.answer.send(Ok(request.done));
         }
         Ok(())
     }
-}
-
-impl Staged {
-    fn add(&mut self, head: &Head, room: u64) {
-        self.next = head.end();
-        self.counters.bytes += room;
-        self.counters.blocks += 1;
-        self.counters.last_us = head.last_us;
-    }
-}
-
-/// When the block's last transaction was committed. A server's clock that runs ahead of ours is cut to ours: it would keep
-/// later blocks from ever growing old.
-fn last_us(block: &Block, now: u64) -> u64 {
-    block.origin.txns.iter().map(|txn| txn.commit_us).max().unwrap_or(0).min(now)
 }
 
 /// Microseconds since 1970.

@@ -1,6 +1,6 @@
 //! What a route's `sink` may be, and how it is opened.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use forebay_model::{Fault, Secret, SecretRef};
 use serde::{Deserialize, Serialize};
@@ -32,6 +32,8 @@ pub struct Opening<'a> {
     pub source: &'a str,
     /// Where the route is going to start, if the destination holds no later mark of the same epoch.
     pub start: Mark,
+    /// Within one lineage an offset is the same event for ever: with the route's name, what an event's id is made of.
+    pub lineage: u64,
     /// Reads a secret.
     pub secret: &'a (dyn Fn(&SecretRef) -> Result<Secret, Fault> + Sync),
     /// The server's data directory, absolute.
@@ -63,10 +65,10 @@ impl SinkConfig {
         secrets.into_iter().map(|(path, secret)| (format!("{}.{path}", self.kind()), secret)).collect()
     }
 
-    /// What no two routes may write to at once, with its path below the sink: two that do would spoil it.
-    pub fn place(&self, route: &str) -> Option<(String, String)> {
+    /// The file that no two routes may write to at once, with its path below the sink: two that do would spoil it.
+    pub fn place(&self, route: &str, data_dir: &Path) -> Option<(String, PathBuf)> {
         match self {
-            SinkConfig::File(config) => Some(("file.path".to_owned(), config.place(route))),
+            SinkConfig::File(config) => Some(("file.path".to_owned(), config.place(route, data_dir))),
             SinkConfig::Console(_) => None,
             // an endpoint can tell deliveries apart by their ids
             #[cfg(feature = "webhook")]
@@ -150,6 +152,7 @@ mod tests {
                 route: "r",
                 source: "s",
                 start: Mark::default(),
+                lineage: 0,
                 secret: &secret,
                 data_dir: data.path(),
             };

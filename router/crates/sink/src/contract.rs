@@ -16,11 +16,12 @@ use forebay_model::{Block, Fault, Offset};
 
 /// A place in a route's changelog, as a destination remembers it.
 ///
-/// The epoch rises each time that somebody sets the route's offset by hand: a destination's mark of an older epoch does not
-/// count any more, so that a replay is not mistaken for a repeat.
+/// The epoch rises each time that somebody sets the route's offset by hand, and no two routes that are made one after the other
+/// share one: a destination's mark of an older epoch does not count any more, so that neither a replay nor a new route's first
+/// delivery is mistaken for a repeat.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Mark {
-    /// How often the offset was set by hand.
+    /// Rises when the offset is set by hand; milliseconds since 1970.
     pub epoch: u64,
     /// The next offset to deliver.
     pub offset: Offset,

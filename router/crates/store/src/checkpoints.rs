@@ -26,8 +26,15 @@ pub struct Counts {
 /// Where a route goes on, and what it has done.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Checkpoint {
-    /// How often the offset was set by hand.
+    /// Rises whenever the offset is set by hand: the time, milliseconds since 1970. A route that is made anew begins a later one
+    /// than its namesake ever had, so that a destination's mark of that one is not taken for its own.
     pub epoch: u64,
+    /// The epoch in which the route was made, or got another changelog: within one lineage an offset is the same event for ever.
+    #[serde(default)]
+    pub lineage: u64,
+    /// The changelog that the offset counts in (its random number); 0 = not known.
+    #[serde(default)]
+    pub log: u64,
     /// The next offset to read.
     pub offset: Offset,
     /// Whether somebody paused the route.

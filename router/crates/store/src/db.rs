@@ -1,11 +1,15 @@
 //! The file: opening it, its format, transactions, and how records stand in it.
 //!
+//! After an I/O error redb refuses everything until its file is opened anew. That is done before the next read or write, so that a
+//! full disk is over when there is room, without a restart.
+//!
 //! A record is a CRC-32 (4 bytes, little-endian) and JSON: redb's own checksums are only looked at after a crash, so a
 //! byte that rots later is found here. Raw bytes (plugins, dead events) carry their own proof.
 
 use std::fs::{File, OpenOptions};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use forebay_model::Fault;
@@ -46,7 +50,10 @@ pub struct Store {
 }
 
 struct Shared {
-    db: Database,
+    /// `None` while it cannot be opened anew. Whoever reads or writes holds the read lock meanwhile.
+    db: RwLock<Option<Database>>,
+    /// The disk refused something: to be opened anew.
+    broken: AtomicBool,
     path: PathBuf,
     bounds: Bounds,
 }
@@ -74,17 +81,11 @@ impl Store {
     /// As [`open`](Self::open).
     pub fn open_bounded(path: &Path, bounds: Bounds) -> Result<Store, Fault> {
         let file = open_file(path).map_err(|e| io_fault(path, e))?;
-        let db = Database::builder()
-            .set_cache_size(CACHE_BYTES)
-            .set_repair_callback(|_| tracing::info!("the control file was not closed; checking it"))
-            .create_file(file)
-            .map_err(|e| fault(path, e.into()))?;
-        let store = Store {
-            shared: Arc::new(Shared { db, path: path.to_owned(), bounds }),
-            writer: Arc::new(Semaphore::new(1)),
-        };
-        store.shared.write(prepare)?;
-        Ok(store)
+        let db = builder().create_file(file).map_err(|e| fault(path, e.into()))?;
+        let (db, broken) = (RwLock::new(Some(db)), AtomicBool::new(false));
+        let shared = Arc::new(Shared { db, broken, path: path.to_owned(), bounds });
+        shared.write(prepare)?;
+        Ok(Store { shared, writer: Arc::new(Semaphore::new(1)) })
     }
 
     /// The bounds it was opened with.
@@ -94,8 +95,7 @@ impl Store {
 
     /// Reads in one consistent view.
     pub(crate) fn read<T>(&self, f: impl FnOnce(&ReadTransaction) -> Result<T, Failure>) -> Result<T, Fault> {
-        let run = || f(&self.shared.db.begin_read()?);
-        run().map_err(|e| e.into_fault(&self.shared.path))
+        self.shared.with(|db| f(&db.begin_read()?))
     }
 
     /// Writes in one durable commit, off the async threads.
@@ -120,16 +120,56 @@ impl Store {
 
 impl Shared {
     fn write<T>(&self, f: impl FnOnce(&WriteTransaction) -> Result<Done<T>, Failure>) -> Result<T, Fault> {
-        let run = || {
-            let tx = self.db.begin_write()?;
+        self.with(|db| {
+            let tx = db.begin_write()?;
             // A transaction that is dropped is undone.
             match f(&tx)? {
                 Done::Changed(value) => tx.commit().map(|()| value).map_err(Failure::from),
                 Done::Same(value) => tx.abort().map(|()| value).map_err(Failure::from),
             }
-        };
-        run().map_err(|e| e.into_fault(&self.path))
+        })
     }
+
+    /// Runs `f` on the open database, which is opened anew first if the disk refused something.
+    fn with<T>(&self, f: impl FnOnce(&Database) -> Result<T, Failure>) -> Result<T, Fault> {
+        if self.broken.load(Ordering::Acquire) {
+            self.reopen()?;
+        }
+        let guard = self.db.read().unwrap_or_else(PoisonError::into_inner);
+        // another one found it broken, and it cannot be opened
+        let db = guard.as_ref().ok_or_else(|| io_fault(&self.path, redb::Error::PreviousIo))?;
+        f(db).map_err(|failure| {
+            let fault = failure.into_fault(&self.path);
+            if fault.code() == codes::IO {
+                // nobody opens it anew before the guard is dropped
+                self.broken.store(true, Ordering::Release);
+            }
+            fault
+        })
+    }
+
+    /// Waits for whoever reads or writes. Costs as much as opening after a crash: reading the file once.
+    fn reopen(&self) -> Result<(), Fault> {
+        let mut db = self.db.write().unwrap_or_else(PoisonError::into_inner);
+        if !self.broken.load(Ordering::Acquire) {
+            return Ok(());
+        }
+        *db = None;
+        // never a new one in the place of one that was moved away
+        let opened = builder().open(&self.path).map_err(|e| fault(&self.path, e.into()))?;
+        *db = Some(opened);
+        self.broken.store(false, Ordering::Release);
+        tracing::info!("opened the control file anew after an I/O error");
+        Ok(())
+    }
+}
+
+fn builder() -> redb::Builder {
+    let mut builder = Database::builder();
+    builder
+        .set_cache_size(CACHE_BYTES)
+        .set_repair_callback(|_| tracing::info!("the control file was not closed; checking it"));
+    builder
 }
 
 /// Checks the format of a file that was just opened; a new file gets its tables.
@@ -206,7 +246,7 @@ fn damaged(path: &Path) -> Fault {
         .fix("put a backup of it in its place, or move it away, start with an empty one and apply the definitions again")
 }
 
-fn io_fault(path: &Path, e: std::io::Error) -> Fault {
+fn io_fault(path: &Path, e: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Fault {
     Fault::new(codes::IO, format!("control file {}", path.display()))
         .fix("check that the directory exists, its rights, and the free space")
         .cause(e)
@@ -228,9 +268,7 @@ fn fault(path: &Path, e: redb::Error) -> Fault {
         )
         .fix("run the version that wrote it, or give another data directory"),
         redb::Error::Io(e) if !matches!(e.kind(), InvalidData | UnexpectedEof) => io_fault(path, e),
-        e @ redb::Error::PreviousIo => {
-            io_fault(path, std::io::Error::other(e)).fix("mend the disk, then restart Forebay")
-        }
+        e @ redb::Error::PreviousIo => io_fault(path, e),
         e => damaged(path).cause(e),
     }
 }

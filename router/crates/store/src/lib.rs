@@ -1,7 +1,8 @@
 //! Control state, in one redb file: definitions, checkpoints, plugins, dead letters, and the audit trail.
 //!
 //! Every write is one durable commit: all of it or nothing, on disk before the call returns. Reads see the last commit
-//! and never wait for a writer. Writers queue; a dropped write future may or may not have written, never half.
+//! and never wait for a writer. Writers queue; a dropped write future may or may not have written, never half. The same holds for
+//! one that ended with `store.io`; the next read or write tries the disk again.
 //!
 //! What the store upholds itself, so that a mistake elsewhere cannot pass silently:
 //! - a checkpoint never goes back within an epoch, and an epoch never goes back (invariant 3);

@@ -109,7 +109,7 @@ async fn applying_twice_changes_nothing() {
     let dir = tempfile::tempdir().unwrap();
     let store = Store::open(&dir.path().join("control.redb")).unwrap();
     let apply = async |yaml: &str, mode| {
-        let existing = Existing::read(&store).unwrap();
+        let existing = Existing::read(&store, std::path::Path::new("/data")).unwrap();
         let wanted = check(&from_yaml(yaml).unwrap(), &existing, mode).finish().unwrap();
         let plan = Plan::new(&existing, &wanted);
         for bytes in wanted.components.into_values() {
@@ -141,7 +141,7 @@ async fn a_plan_that_somebody_overtook_is_not_carried_out() {
     let dir = tempfile::tempdir().unwrap();
     let store = Store::open(&dir.path().join("control.redb")).unwrap();
     let yaml = SHOP.split_once("plugins:").unwrap().0;
-    let existing = Existing::read(&store).unwrap();
+    let existing = Existing::read(&store, std::path::Path::new("/data")).unwrap();
     let wanted = check(&from_yaml(yaml).unwrap(), &existing, Mode::Merge).finish().unwrap();
     let plan = Plan::new(&existing, &wanted);
     store.write(plan.changes()).await.unwrap();

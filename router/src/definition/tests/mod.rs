@@ -42,7 +42,11 @@ fn shop() -> Existing {
         let section = definitions[kind.as_str()].as_object().unwrap().clone();
         section.into_iter().map(move |(name, value)| stored(kind, &name, value))
     });
-    Existing { documents: documents.collect(), components: wanted.components.into_keys().collect() }
+    Existing {
+        documents: documents.collect(),
+        components: wanted.components.into_keys().collect(),
+        ..Existing::default()
+    }
 }
 
 /// `code path: message (suggestion)` of every problem, without the code's `definition.`.

@@ -3,6 +3,8 @@
 pub(crate) mod blocks;
 mod crash;
 mod damage;
+pub(crate) mod disk;
+mod full;
 mod model;
 mod quota;
 mod reading;

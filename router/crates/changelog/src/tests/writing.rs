@@ -13,6 +13,7 @@ async fn what_is_flushed_is_there_after_opening_again() {
     let dir = tempfile::tempdir().unwrap();
     let log = open(&dir, Options::default());
     assert_eq!((log.first(), log.head(), log.position()), (0, 0, None));
+    let id = log.id();
     log.append(whole(numbered("t", 0..10, 5, 0), 10)).await.unwrap();
     log.append(whole(numbered("u", 10..15, 5, 0), 15)).await.unwrap();
     log.flush().await.unwrap();
@@ -23,7 +24,9 @@ async fn what_is_flushed_is_there_after_opening_again() {
 
     let log = open(&dir, Options::default());
     assert_eq!((log.first(), log.head(), log.position()), (0, 15, Some(position(15))));
-    assert_eq!(log.state().bytes, before.bytes);
+    assert_eq!((log.state().bytes, log.id()), (before.bytes, id));
+    let other = tempfile::tempdir().unwrap();
+    assert_ne!(open(&other, Options::default()).id(), id);
     assert_eq!(ids_from(&log, 0).await, (0..15).collect::<Vec<_>>());
 }
 

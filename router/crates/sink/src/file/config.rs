@@ -46,9 +46,14 @@ fn yes() -> bool {
 }
 
 impl FileConfig {
-    /// The live file, as a definition says it: relative to the data directory, unless the path is absolute.
-    pub fn place(&self, route: &str) -> String {
-        Layout::new(self, route, Path::new("")).live().components().collect::<PathBuf>().display().to_string()
+    /// The live file: one path, however it is spelt.
+    pub fn place(&self, route: &str, data_dir: &Path) -> PathBuf {
+        let live = Layout::new(self, route, data_dir).live();
+        let folder = live.parent().unwrap_or(data_dir);
+        // a folder that is not there yet has no links in it
+        let folder = std::fs::canonicalize(folder).or_else(|_| std::path::absolute(folder));
+        let folder = folder.unwrap_or_else(|_| data_dir.to_owned());
+        folder.join(live.file_name().unwrap_or_default())
     }
 
     /// What is wrong with it: `(path below the sink, words)`.

@@ -19,7 +19,7 @@ fn config(rotate: Option<RotateConfig>) -> FileConfig {
 
 fn try_open(config: &FileConfig, data_dir: &Path, start: Mark) -> Result<Box<dyn Sink>, Fault> {
     let secret = |_: &SecretRef| unreachable!("a file has no secret");
-    let opening = Opening { route: "r", source: "shop", start, secret: &secret, data_dir };
+    let opening = Opening { route: "r", source: "shop", start, lineage: 0, secret: &secret, data_dir };
     super::open(config, &opening).map(|sink| Box::new(sink) as Box<dyn Sink>)
 }
 

@@ -24,6 +24,7 @@ pub(super) struct Message {
 #[derive(Clone, Debug)]
 pub(super) struct Messages {
     route: String,
+    lineage: u64,
     /// Whether the body is a list, whatever it holds.
     pub(super) list: bool,
 }
@@ -31,7 +32,7 @@ pub(super) struct Messages {
 impl Messages {
     /// Ids begin with the route's name, or with what an id may hold of it (letters, digits, `-` and `_`) and a piece of the
     /// name's hash, so that two routes stay apart.
-    pub(super) fn new(route: &str, list: bool) -> Self {
+    pub(super) fn new(route: &str, lineage: u64, list: bool) -> Self {
         let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
         let route = if route.chars().all(allowed) {
             route.to_owned()
@@ -39,14 +40,16 @@ impl Messages {
             let kept: String = route.chars().map(|c| if allowed(c) { c } else { '_' }).collect();
             format!("{kept}-{}", short_hash([route]))
         };
-        Messages { route, list }
+        Messages { route, lineage, list }
     }
 
-    /// `{route}_{offset}`, with `_1` for the second of two events that share an offset.
+    /// `{route}_{lineage}_{offset}`, with `_1` for the second of two events that share an offset. The same over retries, restarts
+    /// and replays; never another event's, though the route or the changelog be made anew.
     pub(super) fn event_id(&self, event: &Event) -> String {
+        let (route, lineage) = (&self.route, self.lineage);
         match event.part {
-            0 => format!("{}_{}", self.route, event.offset),
-            part => format!("{}_{}_{part}", self.route, event.offset),
+            0 => format!("{route}_{lineage}_{}", event.offset),
+            part => format!("{route}_{lineage}_{}_{part}", event.offset),
         }
     }
 
@@ -97,11 +100,12 @@ mod tests {
 
     #[test]
     fn single_events() {
-        let messages = Messages::new("tenants-to-crm", false);
+        let messages = Messages::new("tenants-to-crm", 7, false);
         let message = messages.of(&[event(7, 0)]);
-        assert_eq!((message.id.as_str(), &message.body[..]), ("tenants-to-crm_7", &b"{\"op\":\"c\"}"[..]));
-        assert_eq!(messages.of(&[event(7, 1)]).id, "tenants-to-crm_7_1");
-        let dotted = [Messages::new("a.b", false), Messages::new("a_b", false), Messages::new("a b", false)];
+        assert_eq!((message.id.as_str(), &message.body[..]), ("tenants-to-crm_7_7", &b"{\"op\":\"c\"}"[..]));
+        assert_eq!(messages.of(&[event(7, 1)]).id, "tenants-to-crm_7_7_1");
+        let dotted =
+            [Messages::new("a.b", 7, false), Messages::new("a_b", 7, false), Messages::new("a b", 7, false)];
         let ids: HashSet<String> = dotted.iter().map(|m| m.of(&[event(1, 0)]).id).collect();
         assert_eq!(ids.len(), 3);
         assert!(ids.iter().all(|id| !id.contains('.')), "{ids:?}");
@@ -109,13 +113,13 @@ mod tests {
 
     #[test]
     fn a_batchs_id_is_a_function_of_its_events() {
-        let messages = Messages::new("r", true);
+        let messages = Messages::new("r", 7, true);
         let message = messages.of(&[event(1, 0), event(2, 0)]);
         assert_eq!(
             &message.body[..],
-            br#"{"data":[{"id":"r_1","event":{"op":"c"}},{"id":"r_2","event":{"op":"c"}}]}"#
+            br#"{"data":[{"id":"r_7_1","event":{"op":"c"}},{"id":"r_7_2","event":{"op":"c"}}]}"#
         );
-        assert!(message.id.starts_with("r_1_n2_") && message.id.len() == 23, "{}", message.id);
+        assert!(message.id.starts_with("r_7_1_n2_") && message.id.len() == 25, "{}", message.id);
         let cuts: [&[Event]; 6] = [
             &[event(1, 0)],
             &[event(1, 0), event(2, 0)],

@@ -56,7 +56,7 @@ pub(crate) fn open(config: &WebhookConfig, opening: &Opening<'_>) -> Result<impl
     Ok(WebhookSink {
         client: Client::new(config, opening)?,
         renderer: config.format.renderer(opening.source),
-        messages: Messages::new(opening.route, config.batch.events > 1),
+        messages: Messages::new(opening.route, opening.lineage, config.batch.events > 1),
         batch: config.batch.clone(),
         lanes: config.in_flight.max(1),
         acknowledged: Mutex::new(Acknowledged::new()),

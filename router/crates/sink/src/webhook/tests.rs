@@ -41,8 +41,14 @@ fn try_open(config: &WebhookConfig, start: Mark) -> Result<Box<dyn Sink>, Fault>
             _ => format!("whsec_{}", STANDARD.encode(KEY)),
         }))
     };
-    let opening =
-        Opening { route: "to.crm", source: "shop", start, secret: &secret, data_dir: "/nowhere".as_ref() };
+    let opening = Opening {
+        route: "to.crm",
+        source: "shop",
+        start,
+        lineage: 9,
+        secret: &secret,
+        data_dir: "/nowhere".as_ref(),
+    };
     super::open(config, &opening).map(|sink| Box::new(sink) as Box<dyn Sink>)
 }
 
@@ -326,6 +332,7 @@ async fn an_address_that_is_not_allowed_is_fatal_at_opening() {
         route: "r",
         source: "s",
         start: Mark::default(),
+        lineage: 9,
         secret: &secret,
         data_dir: "/nowhere".as_ref(),
     };

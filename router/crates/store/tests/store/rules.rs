@@ -165,7 +165,8 @@ async fn everything_is_there_after_reopening() {
     let sha256 = store.put_plugin(b"abc".to_vec()).await.unwrap().sha256;
     store.write(vec![plugin("mask", &sha256), put("r", json!({"x": [1, null]}), None)]).await.unwrap();
     let counts = Counts { read: 6, delivered: 3, filtered: 2, dead: 1 };
-    let checkpoint = Checkpoint { epoch: 2, offset: 9, paused: true, counts, updated_us: 0 };
+    let checkpoint =
+        Checkpoint { epoch: 2, offset: 9, paused: true, counts, updated_us: 0, lineage: 2, log: 3 };
     store.save_checkpoints(vec![("r".into(), checkpoint)]).await.unwrap();
     store.add_dead_letters("r", vec![letter(7)]).await.unwrap();
     store.audit("me", "put", "routes.r").await.unwrap();
