@@ -14,6 +14,7 @@ mod documents;
 mod metrics;
 mod plugins;
 mod problem;
+mod snapshots;
 mod status;
 mod tail;
 
@@ -124,6 +125,10 @@ fn paths() -> OpenApiRouter<Api> {
         .routes(routes!(documents::list_sources))
         .routes(routes!(documents::get_source, documents::put_source, documents::delete_source))
         .routes(routes!(control::check))
+        .routes(routes!(snapshots::list, snapshots::begin))
+        .routes(routes!(snapshots::pause))
+        .routes(routes!(snapshots::resume))
+        .routes(routes!(snapshots::cancel))
         .routes(routes!(tail::tail))
         .routes(routes!(documents::list_routes))
         .routes(routes!(documents::get_route, documents::put_route, documents::delete_route))

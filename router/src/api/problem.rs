@@ -127,6 +127,7 @@ impl From<ApplyError> for Refusal {
 
 /// Parts name their faults `part.what`: whose fault it is follows from the part, with few exceptions.
 fn status_of(fault: &Fault) -> StatusCode {
+    use forebay_source::codes as mysql;
     use forebay_store::codes as store;
     let code = fault.code();
     match (code.name.split_once('.').map_or("", |(part, _)| part), code) {
@@ -135,6 +136,9 @@ fn status_of(fault: &Fault) -> StatusCode {
         (_, code) if code == engine::codes::UNKNOWN => StatusCode::NOT_FOUND,
         (_, code) if code == engine::codes::BAD_OFFSET => StatusCode::UNPROCESSABLE_ENTITY,
         (_, code) if code == engine::codes::NO_LOG => StatusCode::CONFLICT,
+        (_, code) if code == mysql::SNAPSHOT_UNKNOWN => StatusCode::NOT_FOUND,
+        (_, code) if code == mysql::SNAPSHOT_EXISTS => StatusCode::CONFLICT,
+        (_, code) if code == mysql::SNAPSHOT_REQUEST => StatusCode::UNPROCESSABLE_ENTITY,
         ("definition" | "transform", _) => StatusCode::UNPROCESSABLE_ENTITY,
         ("mysql", _) => StatusCode::BAD_GATEWAY,
         _ if fault.class() == Class::Retryable => StatusCode::SERVICE_UNAVAILABLE,

@@ -8,6 +8,7 @@ mod demo;
 mod doctor;
 mod routes;
 mod serve;
+mod snapshot;
 mod status;
 mod tail;
 
@@ -43,6 +44,9 @@ enum Verb {
     /// Pause, resume or look at routes.
     #[command(subcommand)]
     Routes(routes::Routes),
+    /// Read tables as they stand: begin, list, pause, resume, cancel.
+    #[command(subcommand)]
+    Snapshot(snapshot::Snapshot),
     /// Deliver again from an earlier offset, or skip to a later one.
     Replay(routes::Replay),
     /// Print the OpenAPI document.
@@ -89,6 +93,7 @@ pub fn run() -> ExitCode {
         Verb::Plan(apply) => block_on(apply.run(true)),
         Verb::Export(export) => block_on(export.run()),
         Verb::Status(status) => block_on(status.run()),
+        Verb::Snapshot(snapshot) => block_on(snapshot.run()),
         Verb::Tail(tail) => block_on(tail.run()),
         Verb::Doctor(doctor) => block_on(doctor.run()),
         Verb::Routes(routes) => block_on(routes.run()),

@@ -38,6 +38,13 @@ pub struct SourceDef {
     #[serde(default, skip_serializing_if = "is_default")]
     #[schema(default = "now")]
     pub start: StartAt,
+    /// Whether the rows that tables have already are read: when the source is new, and when tables are added to it. Default
+    /// `initial`, or `never` where the source starts at `earliest`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub snapshot: Option<SnapshotMode>,
+    /// How snapshots are read. Default: as the fields say.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub snapshots: SnapshotsDef,
     /// How long changes are kept that every route has passed, as far as the disk limit allows. Default: 24 hours.
     #[serde(default, skip_serializing_if = "is_default")]
     pub retain: RetainDef,
@@ -51,6 +58,15 @@ pub struct SourceDef {
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     #[schema(example = json!({"shop.members.email": ["pii"]}))]
     pub tags: BTreeMap<String, Vec<String>>,
+}
+
+impl SourceDef {
+    /// Whether rows that tables have already are read.
+    pub fn takes_snapshots(&self) -> bool {
+        let default =
+            if self.start == StartAt::Earliest { SnapshotMode::Never } else { SnapshotMode::Initial };
+        self.snapshot.unwrap_or(default) == SnapshotMode::Initial
+    }
 }
 
 /// How to reach a MySQL server.
@@ -105,6 +121,46 @@ pub enum TlsDef {
         #[schema(value_type = Option<String>)]
         ca: Option<PathBuf>,
     },
+}
+
+/// Whether the rows that tables have already are read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum SnapshotMode {
+    /// Yes, beside the changes and without a lock.
+    Initial,
+    /// No: only changes.
+    Never,
+}
+
+/// How snapshots are read.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct SnapshotsDef {
+    /// The most rows that are read at once, 1 to 1000000. Fewer where rows are long. Default 10000.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(minimum = 1, maximum = 1_000_000, default = 10_000)]
+    pub chunk_rows: Option<u32>,
+    /// Connections that read at the same time, 1 to 16. Default 2.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(minimum = 1, maximum = 16, default = 2)]
+    pub readers: Option<u32>,
+    /// A replica of the server that snapshots are read from, with the source's account. Default: the server itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub replica: Option<ReplicaDef>,
+}
+
+/// A replica of a source's server.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ReplicaDef {
+    /// Host name or address.
+    #[schema(example = "127.0.0.1")]
+    pub host: String,
+    /// TCP port. Default 3306.
+    #[serde(default = "mysql_port", skip_serializing_if = "is_mysql_port")]
+    #[schema(default = 3306, minimum = 1)]
+    pub port: u16,
 }
 
 /// Where something new starts to read.

@@ -17,9 +17,10 @@ mod validate;
 mod yaml;
 
 pub use document::{
-    DeadLettersDef, Definitions, LimitsDef, MysqlDef, PluginDef, RetainDef, RouteDef, SourceDef, StartAt,
-    TlsDef, TransformDef,
+    DeadLettersDef, Definitions, LimitsDef, MysqlDef, PluginDef, ReplicaDef, RetainDef, RouteDef,
+    SnapshotMode, SnapshotsDef, SourceDef, StartAt, TlsDef, TransformDef,
 };
+pub use parse::read;
 pub use plan::{Action, Plan, Step};
 pub use problem::{Problem, child, item};
 pub use secrets::{plain_secrets, resolve_config, resolve_secret};

@@ -29,6 +29,18 @@ pub(super) struct Parsed<T> {
     pub(super) mended: Vec<String>,
 }
 
+/// Reads a document by itself.
+///
+/// # Errors
+/// Every problem of its structure.
+pub fn read<T: DeserializeOwned>(value: &Value) -> Result<T, Vec<Problem>> {
+    let parsed = parse("", value);
+    match parsed.document {
+        Some(document) if parsed.problems.is_empty() => Ok(document),
+        _ => Err(parsed.problems),
+    }
+}
+
 /// Reads the document that stands at `path`.
 pub(super) fn parse<T: DeserializeOwned>(path: &str, value: &Value) -> Parsed<T> {
     let mut bench = Bench {

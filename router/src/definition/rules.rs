@@ -44,6 +44,14 @@ pub(super) fn source(path: &str, def: &SourceDef, problems: &mut Problems) {
     let at = |field: &str| child(path, field);
     mysql(&at("mysql"), &def.mysql, problems);
     tables(&at("tables"), &def.tables, problems);
+    let snapshots = at("snapshots");
+    within(child(&snapshots, "chunk_rows"), def.snapshots.chunk_rows, 1..=1_000_000, problems);
+    within(child(&snapshots, "readers"), def.snapshots.readers, 1..=16, problems);
+    if let Some(replica) = &def.snapshots.replica {
+        let replica_path = child(&snapshots, "replica");
+        not_empty(child(&replica_path, "host"), &replica.host, problems);
+        within(child(&replica_path, "port"), Some(replica.port), 1..=u16::MAX, problems);
+    }
     let retain = at("retain");
     within(child(&retain, "hours"), def.retain.hours, 1..=87_600, problems);
     within(child(&retain, "bytes"), def.retain.bytes, 1..=u64::MAX, problems);

@@ -50,6 +50,18 @@ pub(super) fn mysql_config(def: &SourceDef) -> Result<mysql::Config, Fault> {
     })
 }
 
+/// How the source crate is to read snapshots.
+pub(super) fn snapshot_settings(def: &SourceDef) -> mysql::SnapshotSettings {
+    let set = &def.snapshots;
+    let default = mysql::SnapshotSettings::default();
+    mysql::SnapshotSettings {
+        replica: set.replica.as_ref().map(|replica| (replica.host.clone(), replica.port)),
+        readers: set.readers.map_or(default.readers, |n| n as usize),
+        chunk_rows: set.chunk_rows.map_or(default.chunk_rows, |n| n as usize),
+        ..default
+    }
+}
+
 pub(super) fn begin(def: &SourceDef) -> Begin {
     match def.start {
         StartAt::Earliest => Begin::Earliest,
@@ -106,7 +118,7 @@ pub(super) async fn open_route(
     Ok(Route {
         name: name.to_owned(),
         log,
-        selection: Selection::new(def.tables.clone()),
+        selection: Selection::new(Some(name), def.tables.clone()),
         chain: Chain::new(def.source.clone(), steps),
         sink,
         letters: Letters::new(parts.store.clone(), def.source.clone(), name.to_owned(), limit, window),

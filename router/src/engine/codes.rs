@@ -64,6 +64,13 @@ pub const REPLACED_LOG: Code = Code {
     meaning: "The changelog is not the one that the route's offset counts in; somebody has to say where the route goes on.",
 };
 
+/// A source that cannot carry an order out.
+pub const NOT_CONNECTED: Code = Code {
+    name: "engine.not_connected",
+    class: Class::Retryable,
+    meaning: "What was asked for needs the source's server, and the source is not connected to it now.",
+};
+
 /// All of them.
 pub const ALL: &[Code] = &[
     TOO_MANY,
@@ -74,6 +81,7 @@ pub const ALL: &[Code] = &[
     DATA_DIR,
     UNREADABLE,
     NO_LOG,
+    NOT_CONNECTED,
     NO_TABLE,
     REPLACED_LOG,
     SOURCE_CHANGED,

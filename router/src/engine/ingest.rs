@@ -3,19 +3,23 @@
 //! Nothing here knows routes: a route cannot stop a source (invariant 5). What stops reading is the changelog, when it is
 //! full, by not accepting more (invariant 6).
 
+use std::collections::BTreeSet;
 use std::convert::Infallible;
 use std::time::{Duration, Instant};
 
 use forebay_changelog::{Entry, Log};
-use forebay_model::{Class, Fault, Position};
+use forebay_model::{Class, Fault, Note, Position, TablePattern};
 use forebay_sink::policy::{self, Directive};
 use forebay_source::mysql;
-use tokio::sync::watch;
+use forebay_source::mysql::{SnapshotCommand, SnapshotRequest, SnapshotStatus};
+use tokio::sync::{mpsc, oneshot, watch};
 
 use super::status::{FaultView, SourceState, now_us};
 
 /// A fault of a source that waiting alone does not mend: somebody mends the server, and nobody tells us. Look again.
 pub(super) const LOOK_AGAIN: Duration = Duration::from_secs(60);
+/// The note that says which tables were captured.
+const CAPTURED: &str = "captured";
 /// A server that says nothing for so long has said everything.
 const QUIET: Duration = Duration::from_secs(2);
 
@@ -28,6 +32,7 @@ pub(super) struct Reading {
     pub(super) lag_ms: Option<u64>,
     pub(super) server_version: Option<String>,
     pub(super) tls: bool,
+    pub(super) snapshots: Vec<SnapshotStatus>,
 }
 
 impl Default for Reading {
@@ -39,6 +44,7 @@ impl Default for Reading {
             lag_ms: None,
             server_version: None,
             tls: false,
+            snapshots: Vec::new(),
         }
     }
 }
@@ -51,6 +57,19 @@ pub(super) struct Ingest {
     pub(super) begin: Begin,
     pub(super) log: Log,
     pub(super) reading: watch::Sender<Reading>,
+    /// How snapshots are read.
+    pub(super) settings: mysql::SnapshotSettings,
+    /// Whether tables that are new here are read as they stand.
+    pub(super) takes_snapshots: bool,
+    pub(super) orders: mpsc::Receiver<Order>,
+}
+
+/// Something that is to be done about a snapshot.
+#[derive(Debug)]
+pub(super) struct Order {
+    pub(super) command: SnapshotCommand,
+    /// Told when it is durable, or refused.
+    pub(super) done: oneshot::Sender<Result<(), Fault>>,
 }
 
 /// Where a source begins.
@@ -64,7 +83,7 @@ pub(super) enum Begin {
 
 impl Ingest {
     /// Reads for ever.
-    pub(super) async fn run(self) {
+    pub(super) async fn run(mut self) {
         let mut attempt = 0;
         loop {
             let before = self.log.position();
@@ -92,7 +111,7 @@ impl Ingest {
     }
 
     /// One connection's life.
-    async fn session(&self) -> Result<Infallible, Fault> {
+    async fn session(&mut self) -> Result<Infallible, Fault> {
         // what the last connection left of an unfinished transaction comes again whole
         self.log.flush().await?;
         self.log.discard_open().await?;
@@ -103,18 +122,34 @@ impl Ingest {
             (None, Begin::Earliest) => mysql::Start::Earliest,
             (None, Begin::Now) => mysql::Start::Now,
         };
-        let mut stream = mysql::Stream::connect(&self.config, start, mysql::Limits::default()).await?;
+        let notes = self.notes().await?;
+        let limits = mysql::Limits::default();
+        let mut capture =
+            mysql::Capture::connect(&self.config, start, limits, self.settings.clone(), &notes).await?;
+        let mut to_note = self.begin_snapshots(&mut capture, &notes)?;
+        let mut ordered: Vec<oneshot::Sender<Result<(), Fault>>> = Vec::new();
         tracing::info!(source = self.name, position = ?self.log.position().map(|p: Position| p.gtids.to_string()), "reading");
         let bytes_before = self.reading.borrow().bytes_read;
         let mut told = Instant::now() - Duration::from_secs(1);
         loop {
-            let Ok(captured) = tokio::time::timeout(QUIET, stream.next()).await else {
+            let captured = tokio::select! {
+                captured = capture.next() => captured?,
+                order = self.orders.recv() => {
+                    // nobody who could give another is left: the source is being stopped
+                    let Some(Order { command, done }) = order else { return std::future::pending().await };
+                    match capture.command(command) {
+                        Ok(()) => ordered.push(done),
+                        Err(fault) => drop(done.send(Err(fault))),
+                    }
+                    continue;
+                }
                 // the server has nothing more to say: whatever it said last, nothing is missing here
-                self.reading.send_modify(|r| r.lag_ms = r.lag_ms.map(|_| 0));
-                continue;
+                () = tokio::time::sleep(QUIET) => {
+                    self.reading.send_modify(|r| r.lag_ms = r.lag_ms.map(|_| 0));
+                    continue;
+                }
             };
-            let captured = captured?;
-            let stats = stream.stats();
+            let stats = capture.stats();
             // at the head every block may be the last for a while
             if !stats.catching_up || told.elapsed() >= Duration::from_millis(200) {
                 told = Instant::now();
@@ -126,12 +161,61 @@ impl Ingest {
                         .then(|| now_us().saturating_sub(stats.last_event_us) / 1000);
                     r.server_version = Some(stats.server_version.clone());
                     r.tls = stats.tls;
+                    r.snapshots = capture.snapshots();
                 });
             }
-            self.log
-                .append(Entry { block: captured.block, position: captured.position, notes: captured.notes })
-                .await?;
+            let mut notes = captured.notes;
+            if captured.position.is_some() {
+                notes.extend(to_note.take());
+            }
+            let noted = !notes.is_empty();
+            self.log.append(Entry { block: captured.block, position: captured.position, notes }).await?;
+            if noted {
+                self.reading.send_modify(|r| r.snapshots = capture.snapshots());
+            }
+            if noted && !ordered.is_empty() {
+                self.log.flush().await?;
+                // whoever asked may be gone
+                ordered.drain(..).for_each(|done| drop(done.send(Ok(()))));
+            }
         }
+    }
+
+    /// What was noted with the position, this part's own note among it.
+    async fn notes(&self) -> Result<Vec<Note>, Fault> {
+        let log = self.log.clone();
+        let notes =
+            tokio::task::spawn_blocking(move || log.notes()).await.expect("reading notes does not panic")?;
+        Ok(notes.into_iter().map(|(key, value)| Note { key, value: Some(value) }).collect())
+    }
+
+    /// Asks for a snapshot of the tables that are new here: of all of them if the source is new, else of those that its
+    /// definition did not name before. What is answered is to be noted in the same commit.
+    fn begin_snapshots(&self, capture: &mut mysql::Capture, notes: &[Note]) -> Result<Option<Note>, Fault> {
+        let named: BTreeSet<String> = self.config.tables.iter().map(ToString::to_string).collect();
+        let before = notes.iter().find(|note| note.key == CAPTURED).and_then(|note| note.value.as_deref());
+        let before: Option<BTreeSet<String>> = before.and_then(|json| serde_json::from_slice(json).ok());
+        if before.as_ref() == Some(&named) {
+            return Ok(None);
+        }
+        let is_new = self.log.position().is_none();
+        let added: Vec<TablePattern> = match &before {
+            _ if is_new => self.config.tables.clone(),
+            Some(before) => {
+                self.config.tables.iter().filter(|t| !before.contains(t.as_str())).cloned().collect()
+            }
+            None => Vec::new(),
+        };
+        if self.takes_snapshots && !added.is_empty() {
+            let id = if is_new { "initial".to_owned() } else { format!("added-{}", now_us() / 1000) };
+            tracing::info!(source = self.name, id, "a snapshot of the tables that are new begins");
+            capture.command(SnapshotCommand::Begin(SnapshotRequest {
+                tables: added,
+                ..SnapshotRequest::all(id)
+            }))?;
+        }
+        let value = serde_json::to_vec(&named).expect("names are plain text");
+        Ok(Some(Note { key: CAPTURED.to_owned(), value: Some(value) }))
     }
 }
 

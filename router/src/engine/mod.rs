@@ -15,6 +15,7 @@ mod letters;
 mod retention;
 mod route;
 mod select;
+mod snapshots;
 mod status;
 mod supervise;
 mod tail;

@@ -10,16 +10,19 @@ use forebay_model::Fault;
 use forebay_sink::policy::{self, Directive};
 use forebay_store::DocKind;
 use futures_util::FutureExt;
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use super::assemble::{self, Parts};
-use super::ingest::{Ingest, LOOK_AGAIN, Reading, rand};
+use super::ingest::{Ingest, LOOK_AGAIN, Order, Reading, rand};
 use super::route::{self, Progress};
 use super::status::{FaultView, RouteState, SourceState};
 use super::{Engine, codes, until};
 use crate::definition::{Action, Plan, RouteDef, SourceDef, StartAt};
+
+/// Orders that wait for a source; more are refused.
+const ORDERS: usize = 16;
 
 /// A source with its changelog. The changelog stays open while the reading restarts, so that routes go on.
 pub(super) struct RunningSource {
@@ -27,6 +30,7 @@ pub(super) struct RunningSource {
     /// `None` if the changelog could not be opened; `reading` says why.
     pub(super) log: Option<Log>,
     pub(super) reading: watch::Receiver<Reading>,
+    pub(super) orders: mpsc::Sender<Order>,
     stop: CancellationToken,
     task: Option<JoinHandle<Option<()>>>,
 }
@@ -166,6 +170,7 @@ impl Engine {
 
     async fn start_source(&self, name: &str, def: SourceDef) -> RunningSource {
         let (tell, reading) = watch::channel(Reading::default());
+        let (orders, taken) = mpsc::channel(ORDERS);
         let stop = self.inner.stop.child_token();
         let parts = &self.inner.parts;
         let opened = assemble::open_log(&parts.data_dir, name, &def).await;
@@ -178,6 +183,9 @@ impl Engine {
                     begin: assemble::begin(&def),
                     log: log.clone(),
                     reading: tell.clone(),
+                    settings: assemble::snapshot_settings(&def),
+                    takes_snapshots: def.takes_snapshots(),
+                    orders: taken,
                 };
                 let name = name.to_owned();
                 let work = async move {
@@ -195,7 +203,7 @@ impl Engine {
                 (log.ok(), None)
             }
         };
-        RunningSource { def, log, reading, stop, task }
+        RunningSource { def, log, reading, orders, stop, task }
     }
 
     async fn start_route(

@@ -26,7 +26,7 @@ impl Engine {
     ) -> Result<Tail, Fault> {
         let log = self.log_of_source(source).await?;
         let offset = from.unwrap_or_else(|| log.head());
-        let selection = Selection::new(tables);
+        let selection = Selection::new(None, tables);
         Ok(Tail { reader: log.reader(offset)?, selection, offset })
     }
 }

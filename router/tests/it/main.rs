@@ -8,3 +8,4 @@ mod docs;
 mod faults;
 mod plugins;
 mod rig;
+mod snapshots;

@@ -44,6 +44,7 @@ impl Rig {
         let source = json!({
             "mysql": { "host": server.host(), "port": server.port(), "user": name, "password": { "env": "DB_PASSWORD" } },
             "tables": [format!("{}.*", database.name())],
+            "snapshot": "never",
         });
         Rig { database, forebay, source }
     }

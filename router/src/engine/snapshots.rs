@@ -1,0 +1,63 @@
+//! Snapshots by hand: begun, paused, resumed, cancelled, and how far they are.
+//!
+//! The source's own task carries an order out, since a snapshot's rows have their place among the changes; an order is
+//! answered when it is durable.
+
+use std::time::Duration;
+
+use forebay_model::Fault;
+use forebay_source::mysql::{SnapshotCommand, SnapshotStatus};
+use forebay_store::DocKind;
+use tokio::sync::oneshot;
+
+use super::ingest::Order;
+use super::{Engine, codes};
+
+/// How long a source may take to carry an order out. One that is not connected cannot.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+impl Engine {
+    /// How far a source's snapshots are, the oldest first.
+    ///
+    /// # Errors
+    /// If there is no such source.
+    pub async fn snapshots(&self, source: &str) -> Result<Vec<SnapshotStatus>, Fault> {
+        let running = self.inner.running.lock().await;
+        let source = running.sources.get(source).ok_or_else(|| no_source(source))?;
+        Ok(source.reading.borrow().snapshots.clone())
+    }
+
+    /// Carries an order out; durable on return.
+    ///
+    /// # Errors
+    /// If there is no such source, or no such route to take the snapshot for, if the source is not connected, or as
+    /// [`mysql::Capture::command`](forebay_source::mysql::Capture::command).
+    pub async fn order(&self, source: &str, command: SnapshotCommand) -> Result<(), Fault> {
+        if let SnapshotCommand::Begin(request) = &command
+            && let Some(route) = &request.audience
+            && self.store().get(DocKind::Routes, route)?.is_none_or(|d| d.value["source"] != source)
+        {
+            return Err(Fault::new(codes::UNKNOWN, format!("source {source} has no route {route}"))
+                .fix("make the route first: its offset is then the place at which the snapshot reaches it"));
+        }
+        let orders = {
+            let running = self.inner.running.lock().await;
+            running.sources.get(source).ok_or_else(|| no_source(source))?.orders.clone()
+        };
+        let absent = || {
+            Fault::new(codes::NOT_CONNECTED, format!("source {source} is not connected to its server"))
+                .fix("see the source's own fault; try again once it reads")
+        };
+        let (done, answer) = oneshot::channel();
+        orders.try_send(Order { command, done }).map_err(|_| absent())?;
+        match tokio::time::timeout(PATIENCE, answer).await {
+            Ok(Ok(answer)) => answer,
+            // its session ended, or has not begun: whether it was carried out is seen in the list
+            Ok(Err(_)) | Err(_) => Err(absent()),
+        }
+    }
+}
+
+fn no_source(name: &str) -> Fault {
+    Fault::new(codes::UNKNOWN, format!("there is no source {name}"))
+}
