@@ -13,7 +13,9 @@ mod dead_letters;
 mod documents;
 mod metrics;
 mod plugins;
+mod position;
 mod problem;
+mod quarantine;
 mod snapshots;
 mod status;
 mod tail;
@@ -125,6 +127,9 @@ fn paths() -> OpenApiRouter<Api> {
         .routes(routes!(documents::list_sources))
         .routes(routes!(documents::get_source, documents::put_source, documents::delete_source))
         .routes(routes!(control::check))
+        .routes(routes!(quarantine::release))
+        .routes(routes!(position::put))
+        .routes(routes!(position::outlook))
         .routes(routes!(snapshots::list, snapshots::begin))
         .routes(routes!(snapshots::pause))
         .routes(routes!(snapshots::resume))

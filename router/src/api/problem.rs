@@ -137,6 +137,9 @@ fn status_of(fault: &Fault) -> StatusCode {
         (_, code) if code == engine::codes::BAD_OFFSET => StatusCode::UNPROCESSABLE_ENTITY,
         (_, code) if code == engine::codes::NO_LOG => StatusCode::CONFLICT,
         (_, code) if code == mysql::SNAPSHOT_UNKNOWN => StatusCode::NOT_FOUND,
+        (_, code) if code == engine::codes::NOT_QUARANTINED || code == mysql::DEFINITION => {
+            StatusCode::UNPROCESSABLE_ENTITY
+        }
         (_, code) if code == mysql::SNAPSHOT_EXISTS => StatusCode::CONFLICT,
         (_, code) if code == mysql::SNAPSHOT_REQUEST => StatusCode::UNPROCESSABLE_ENTITY,
         ("definition" | "transform", _) => StatusCode::UNPROCESSABLE_ENTITY,

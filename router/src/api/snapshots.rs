@@ -90,7 +90,7 @@ pub(super) async fn begin(
         audience: body.route,
         rows_per_second: body.rows_per_second,
     };
-    api.engine.order(&name, SnapshotCommand::Begin(request)).await?;
+    api.engine.order_snapshot(&name, SnapshotCommand::Begin(request)).await?;
     api.note("snapshot", &format!("sources/{name}/{id}")).await?;
     Ok((StatusCode::ACCEPTED, Json(SnapshotId { id })))
 }
@@ -149,7 +149,7 @@ async fn act(
     what: &str,
     command: fn(String) -> SnapshotCommand,
 ) -> Result<StatusCode, Refusal> {
-    api.engine.order(&name, command(id.clone())).await?;
+    api.engine.order_snapshot(&name, command(id.clone())).await?;
     api.note(&format!("{what} snapshot"), &format!("sources/{name}/{id}")).await?;
     Ok(StatusCode::NO_CONTENT)
 }

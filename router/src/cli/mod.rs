@@ -6,6 +6,7 @@ mod apply;
 mod client;
 mod demo;
 mod doctor;
+mod position;
 mod routes;
 mod serve;
 mod snapshot;
@@ -44,6 +45,8 @@ enum Verb {
     /// Pause, resume or look at routes.
     #[command(subcommand)]
     Routes(routes::Routes),
+    /// Show where a source reads, or move it.
+    Position(position::Position),
     /// Read tables as they stand: begin, list, pause, resume, cancel.
     #[command(subcommand)]
     Snapshot(snapshot::Snapshot),
@@ -93,6 +96,7 @@ pub fn run() -> ExitCode {
         Verb::Plan(apply) => block_on(apply.run(true)),
         Verb::Export(export) => block_on(export.run()),
         Verb::Status(status) => block_on(status.run()),
+        Verb::Position(position) => block_on(position.run()),
         Verb::Snapshot(snapshot) => block_on(snapshot.run()),
         Verb::Tail(tail) => block_on(tail.run()),
         Verb::Doctor(doctor) => block_on(doctor.run()),

@@ -80,6 +80,11 @@ pub struct MysqlDef {
     #[serde(default = "mysql_port", skip_serializing_if = "is_mysql_port")]
     #[schema(default = 3306, minimum = 1)]
     pub port: u16,
+    /// Other servers with the same data, as `host` or `host:port`: the first that is fit is read when the one before cannot be.
+    /// With GTIDs on. Default: none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schema(example = json!(["replica-1:3306"]))]
+    pub hosts: Vec<String>,
     /// The account; it needs REPLICATION SLAVE, REPLICATION CLIENT, and SELECT on the captured tables.
     #[schema(example = "forebay")]
     pub user: String,

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use forebay_model::{PLAIN_SECRET, SecretRef, TablePattern};
+use forebay_source::mysql::HostPort;
 use sha2::{Digest, Sha256};
 
 use super::codes;
@@ -72,6 +73,11 @@ pub(super) fn source(path: &str, def: &SourceDef, problems: &mut Problems) {
 
 fn mysql(path: &str, def: &MysqlDef, problems: &mut Problems) {
     not_empty(child(path, "host"), &def.host, problems);
+    for (i, host) in def.hosts.iter().enumerate() {
+        if let Err(bad) = host.parse::<HostPort>() {
+            problems.push(Problem::new(codes::INVALID, item(&child(path, "hosts"), i), bad.to_string()));
+        }
+    }
     not_empty(child(path, "user"), &def.user, problems);
     within(child(path, "port"), Some(def.port), 1..=u16::MAX, problems);
     within(child(path, "server_id"), def.server_id, 1..=u32::MAX, problems);

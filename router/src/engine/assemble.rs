@@ -35,7 +35,8 @@ pub(super) fn mysql_config(def: &SourceDef) -> Result<mysql::Config, Fault> {
     Ok(mysql::Config {
         host: m.host.clone(),
         port: m.port,
-        hosts: Vec::new(),
+        // their form was checked when the definition was taken
+        hosts: m.hosts.iter().filter_map(|host| host.parse().ok()).collect(),
         user: m.user.clone(),
         password: m.password.as_ref().map(definition::resolve_secret).transpose()?,
         tls: match &m.tls {

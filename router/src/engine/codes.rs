@@ -71,6 +71,13 @@ pub const NOT_CONNECTED: Code = Code {
     meaning: "What was asked for needs the source's server, and the source is not connected to it now.",
 };
 
+/// A table that is not in quarantine.
+pub const NOT_QUARANTINED: Code = Code {
+    name: "engine.not_quarantined",
+    class: Class::Fatal,
+    meaning: "The table is not in quarantine: its events are decoded as they come.",
+};
+
 /// All of them.
 pub const ALL: &[Code] = &[
     TOO_MANY,
@@ -82,6 +89,7 @@ pub const ALL: &[Code] = &[
     UNREADABLE,
     NO_LOG,
     NOT_CONNECTED,
+    NOT_QUARANTINED,
     NO_TABLE,
     REPLACED_LOG,
     SOURCE_CHANGED,

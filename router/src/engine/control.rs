@@ -173,5 +173,6 @@ fn source_status(name: &str, source: &RunningSource) -> SourceStatus {
         lag_ms: reading.lag_ms,
         server_version: reading.server_version,
         tls: reading.tls,
+        quarantined: reading.quarantined,
     }
 }

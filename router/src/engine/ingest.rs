@@ -11,10 +11,11 @@ use forebay_changelog::{Entry, Log};
 use forebay_model::{Class, Fault, Note, Position, TablePattern};
 use forebay_sink::policy::{self, Directive};
 use forebay_source::mysql;
-use forebay_source::mysql::{SnapshotCommand, SnapshotRequest, SnapshotStatus};
+use forebay_source::mysql::{Definition, Quarantined, SnapshotCommand, SnapshotRequest, SnapshotStatus};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::status::{FaultView, SourceState, now_us};
+use super::{codes, quarantine};
 
 /// A fault of a source that waiting alone does not mend: somebody mends the server, and nobody tells us. Look again.
 pub(super) const LOOK_AGAIN: Duration = Duration::from_secs(60);
@@ -33,6 +34,7 @@ pub(super) struct Reading {
     pub(super) server_version: Option<String>,
     pub(super) tls: bool,
     pub(super) snapshots: Vec<SnapshotStatus>,
+    pub(super) quarantined: Vec<Quarantined>,
 }
 
 impl Default for Reading {
@@ -45,6 +47,7 @@ impl Default for Reading {
             server_version: None,
             tls: false,
             snapshots: Vec::new(),
+            quarantined: Vec::new(),
         }
     }
 }
@@ -64,12 +67,20 @@ pub(super) struct Ingest {
     pub(super) orders: mpsc::Receiver<Order>,
 }
 
-/// Something that is to be done about a snapshot.
+/// Something that is to be done by the source's own task, at a place among its changes.
 #[derive(Debug)]
 pub(super) struct Order {
-    pub(super) command: SnapshotCommand,
+    pub(super) what: What,
     /// Told when it is durable, or refused.
     pub(super) done: oneshot::Sender<Result<(), Fault>>,
+}
+
+/// See [`Order`].
+#[derive(Debug)]
+pub(super) enum What {
+    Snapshot(SnapshotCommand),
+    /// End a table's quarantine with what it looks like.
+    Release(Definition),
 }
 
 /// Where a source begins.
@@ -127,6 +138,7 @@ impl Ingest {
         let mut capture =
             mysql::Capture::connect(&self.config, start, limits, self.settings.clone(), &notes).await?;
         let mut to_note = self.begin_snapshots(&mut capture, &notes)?;
+        let mut releases: Vec<(Definition, oneshot::Sender<Result<(), Fault>>)> = Vec::new();
         let mut ordered: Vec<oneshot::Sender<Result<(), Fault>>> = Vec::new();
         tracing::info!(source = self.name, position = ?self.log.position().map(|p: Position| p.gtids.to_string()), "reading");
         let bytes_before = self.reading.borrow().bytes_read;
@@ -136,11 +148,15 @@ impl Ingest {
                 captured = capture.next() => captured?,
                 order = self.orders.recv() => {
                     // nobody who could give another is left: the source is being stopped
-                    let Some(Order { command, done }) = order else { return std::future::pending().await };
-                    match capture.command(command) {
-                        Ok(()) => ordered.push(done),
-                        Err(fault) => drop(done.send(Err(fault))),
+                    let Some(Order { what, done }) = order else { return std::future::pending().await };
+                    match what {
+                        What::Snapshot(command) => match capture.command(command) {
+                            Ok(()) => ordered.push(done),
+                            Err(fault) => drop(done.send(Err(fault))),
+                        },
+                        What::Release(definition) => releases.push((definition, done)),
                     }
+                    self.release(&mut capture, &mut releases).await?;
                     continue;
                 }
                 // the server has nothing more to say: whatever it said last, nothing is missing here
@@ -162,6 +178,7 @@ impl Ingest {
                     r.server_version = Some(stats.server_version.clone());
                     r.tls = stats.tls;
                     r.snapshots = capture.snapshots();
+                    r.quarantined = capture.quarantined();
                 });
             }
             let mut notes = captured.notes;
@@ -173,12 +190,38 @@ impl Ingest {
             if noted {
                 self.reading.send_modify(|r| r.snapshots = capture.snapshots());
             }
+            self.release(&mut capture, &mut releases).await?;
             if noted && !ordered.is_empty() {
                 self.log.flush().await?;
                 // whoever asked may be gone
                 ordered.drain(..).for_each(|done| drop(done.send(Ok(()))));
             }
         }
+    }
+
+    /// Ends the quarantines that somebody has said how to end, as far as that can be done now.
+    async fn release(
+        &self,
+        capture: &mut mysql::Capture,
+        releases: &mut Vec<(Definition, oneshot::Sender<Result<(), Fault>>)>,
+    ) -> Result<(), Fault> {
+        for (definition, done) in std::mem::take(releases) {
+            let table = (definition.database(), definition.table());
+            if !capture.quarantined().iter().any(|q| (q.database.as_str(), q.table.as_str()) == table) {
+                let what = format!("{}.{} is not in quarantine", table.0, table.1);
+                drop(done.send(Err(Fault::new(codes::NOT_QUARANTINED, what))));
+                continue;
+            }
+            match quarantine::release(&self.log, capture, &definition).await {
+                Ok(true) => drop(done.send(Ok(()))),
+                // what the stream gives next comes first
+                Ok(false) => releases.push((definition, done)),
+                Err(fault) if fault.class() == Class::Retryable => return Err(fault),
+                Err(fault) => drop(done.send(Err(fault))),
+            }
+        }
+        self.reading.send_modify(|r| r.quarantined = capture.quarantined());
+        Ok(())
     }
 
     /// What was noted with the position, this part's own note among it.

@@ -12,6 +12,8 @@ mod control;
 mod deliver;
 mod ingest;
 mod letters;
+mod position;
+mod quarantine;
 mod retention;
 mod route;
 mod select;

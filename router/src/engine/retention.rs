@@ -42,7 +42,9 @@ impl Engine {
         };
         let logs: Vec<_> = {
             let running = self.inner.running.lock().await;
-            running.sources.iter().filter_map(|(name, s)| Some((name.clone(), s.log.clone()?))).collect()
+            // what is kept of a table in quarantine is needed until it is released
+            let free = running.sources.iter().filter(|(_, s)| s.reading.borrow().quarantined.is_empty());
+            free.filter_map(|(name, s)| Some((name.clone(), s.log.clone()?))).collect()
         };
         let mut full = false;
         for (name, log) in logs {

@@ -1,17 +1,17 @@
-//! Snapshots by hand: begun, paused, resumed, cancelled, and how far they are.
+//! What a source's own task is ordered to do: snapshots by hand, and the end of a quarantine.
 //!
-//! The source's own task carries an order out, since a snapshot's rows have their place among the changes; an order is
-//! answered when it is durable.
+//! The task carries an order out itself, since what comes of it has its place among the changes; an order is answered when it
+//! is durable.
 
 use std::time::Duration;
 
 use forebay_model::Fault;
-use forebay_source::mysql::{SnapshotCommand, SnapshotStatus};
+use forebay_source::mysql::{Definition, SnapshotCommand, SnapshotStatus};
 use forebay_store::DocKind;
 use tokio::sync::oneshot;
 
-use super::ingest::Order;
-use super::{Engine, codes};
+use super::ingest::{Order, What};
+use super::{Engine, assemble, codes};
 
 /// How long a source may take to carry an order out. One that is not connected cannot.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -32,7 +32,7 @@ impl Engine {
     /// # Errors
     /// If there is no such source, or no such route to take the snapshot for, if the source is not connected, or as
     /// [`mysql::Capture::command`](forebay_source::mysql::Capture::command).
-    pub async fn order(&self, source: &str, command: SnapshotCommand) -> Result<(), Fault> {
+    pub async fn order_snapshot(&self, source: &str, command: SnapshotCommand) -> Result<(), Fault> {
         if let SnapshotCommand::Begin(request) = &command
             && let Some(route) = &request.audience
             && self.store().get(DocKind::Routes, route)?.is_none_or(|d| d.value["source"] != source)
@@ -40,6 +40,32 @@ impl Engine {
             return Err(Fault::new(codes::UNKNOWN, format!("source {source} has no route {route}"))
                 .fix("make the route first: its offset is then the place at which the snapshot reaches it"));
         }
+        self.order(source, What::Snapshot(command)).await
+    }
+
+    /// Ends a table's quarantine: `statement` is the CREATE TABLE that was true when its events were written; `None` = what the
+    /// server says now. Durable on return.
+    ///
+    /// # Errors
+    /// If the table is not in quarantine, the definition cannot be read or does not fit the events, or the source is not connected.
+    pub async fn release(
+        &self,
+        source: &str,
+        database: &str,
+        table: &str,
+        statement: Option<&str>,
+    ) -> Result<(), Fault> {
+        let definition = match statement {
+            Some(statement) => Definition::of_statement(database, table, statement)?,
+            None => {
+                let config = assemble::mysql_config(&self.source_def(source)?)?;
+                Definition::of_server(&config, database, table).await?
+            }
+        };
+        self.order(source, What::Release(definition)).await
+    }
+
+    async fn order(&self, source: &str, what: What) -> Result<(), Fault> {
         let orders = {
             let running = self.inner.running.lock().await;
             running.sources.get(source).ok_or_else(|| no_source(source))?.orders.clone()
@@ -49,7 +75,7 @@ impl Engine {
                 .fix("see the source's own fault; try again once it reads")
         };
         let (done, answer) = oneshot::channel();
-        orders.try_send(Order { command, done }).map_err(|_| absent())?;
+        orders.try_send(Order { what, done }).map_err(|_| absent())?;
         match tokio::time::timeout(PATIENCE, answer).await {
             Ok(Ok(answer)) => answer,
             // its session ended, or has not begun: whether it was carried out is seen in the list

@@ -3,6 +3,7 @@
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use forebay_model::{Fault, Position};
+use forebay_source::mysql::Quarantined;
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -125,6 +126,9 @@ pub struct SourceStatus {
     pub server_version: Option<String>,
     /// Whether the connection is encrypted.
     pub tls: bool,
+    /// Tables whose definition is not known: their events are kept and not decoded until somebody says what they looked like.
+    #[schema(value_type = Vec<Object>)]
+    pub quarantined: Vec<Quarantined>,
 }
 
 /// What became of the events that a route has read. `read = delivered + filtered + dead`.

@@ -13,7 +13,7 @@ sources:
     msql: {}
     mysql: { host: [x], port: 70000, usr: cdc, password: hunter2, tls: prefered, server_id: "hunter2" }
     tables: [ "active.*", 5, { a: b } ]
-    snapshot: initial
+    snapshot: initially
     retain: { hours: -1, bytes: 1.5, day: 3 }
     start: { now: x }
   other: 5
@@ -54,7 +54,7 @@ extra: {}
             "wrong_type sources.shop.mysql.server_id: a whole number from 0 to 4294967295 belongs here, not text",
             "wrong_type sources.shop.tables[1]: text belongs here, not a number",
             "wrong_type sources.shop.tables[2]: text belongs here, not an object",
-            "unknown_field sources.shop.snapshot: there is no field `snapshot` (there are `mysql`, `tables`, `start`, `retain`, `disk_limit_bytes`, `tags`)",
+            "unknown_choice sources.shop.snapshot: this is none of the choices (did you mean `initial`?)",
             "wrong_type sources.shop.retain.hours: a whole number from 0 to 4294967295 belongs here, not -1",
             "wrong_type sources.shop.retain.bytes: a whole number from 0 belongs here, not 1.5",
             "unknown_field sources.shop.retain.day: there is no field `day` (there are `hours`, `bytes`)",

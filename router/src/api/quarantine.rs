@@ -1,0 +1,47 @@
+//! The way out of quarantine.
+
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use serde::Deserialize;
+use utoipa::ToSchema;
+
+use super::Api;
+use super::body::Document;
+use super::problem::{ProblemAnswer, Refusal};
+use crate::definition;
+
+/// What the table looked like when its events were written.
+#[derive(Clone, Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ReleaseRequest {
+    /// The database.
+    database: String,
+    /// The table.
+    table: String,
+    /// Its CREATE TABLE statement, as SHOW CREATE TABLE prints it. Default: what the server says now.
+    #[serde(default)]
+    definition: Option<String>,
+}
+
+/// Say what a table in quarantine looked like: its events are decoded and come now, in their order, before its later ones.
+#[utoipa::path(
+    post, path = "/v1/sources/{name}/release", tag = "sources", operation_id = "releaseTable", request_body = ReleaseRequest,
+    params(("name" = String, Path, description = "The source's name")),
+    responses(
+        (status = 204, description = "They are decoded, and the quarantine is over"),
+        (status = 404, description = "There is no such source", body = ProblemAnswer, content_type = "application/problem+json"),
+        (status = 422, description = "The definition does not fit", body = ProblemAnswer, content_type = "application/problem+json"),
+        (status = 503, description = "The source is not connected", body = ProblemAnswer, content_type = "application/problem+json"),
+    )
+)]
+pub(super) async fn release(
+    State(api): State<Api>,
+    Path(name): Path<String>,
+    Document(value): Document,
+) -> Result<StatusCode, Refusal> {
+    let request: ReleaseRequest = definition::read(&value)?;
+    let (database, table) = (&request.database, &request.table);
+    api.engine.release(&name, database, table, request.definition.as_deref()).await?;
+    api.note("release", &format!("sources/{name}/{database}.{table}")).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
