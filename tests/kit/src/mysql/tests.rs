@@ -73,7 +73,10 @@ async fn dump_threads_are_found_and_killed() {
 async fn mariadb_is_as_mysql() {
     let server = mariadb().await;
     let database = server.database("maria").await.unwrap();
-    database.exec("CREATE TABLE t (id INT PRIMARY KEY, u UUID); INSERT INTO t VALUES (1, NULL)").await.unwrap();
+    database
+        .exec("CREATE TABLE t (id INT PRIMARY KEY, u UUID); INSERT INTO t VALUES (1, NULL)")
+        .await
+        .unwrap();
     let (file, end, gtids) = server.binlog_end().await.unwrap();
     assert!(file.starts_with("binlog.") && end > 4 && gtids.starts_with("0-1-"), "{file} {end} {gtids}");
     let version: Vec<String> = server.query("SELECT VERSION()").await.unwrap();
