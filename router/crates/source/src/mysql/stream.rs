@@ -292,11 +292,6 @@ impl Stream {
         }
     }
 
-    /// The dump whose events are taken now.
-    fn at_work(&mut self) -> &mut Dump {
-        self.again.as_mut().unwrap_or(&mut self.dump)
-    }
-
     /// Takes the events at hand.
     fn read(&mut self) -> Result<Read, Fault> {
         while let Some(dump) = &mut self.again {

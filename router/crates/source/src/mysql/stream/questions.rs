@@ -35,6 +35,11 @@ impl Stream {
         self.ready.pop_back()
     }
 
+    /// The dump whose events are taken now.
+    pub(super) fn at_work(&mut self) -> &mut Dump {
+        self.again.as_mut().unwrap_or(&mut self.dump)
+    }
+
     /// Asks for a transaction that was passed before.
     pub(super) async fn read_again(&self, gtid: &Gtid) -> Result<Dump, Fault> {
         // two readers with one id throw each other out
