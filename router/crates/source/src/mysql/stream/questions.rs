@@ -41,7 +41,7 @@ impl Stream {
     }
 
     /// Asks for a transaction that was passed before.
-    pub(super) async fn read_again(&self, gtid: &Gtid) -> Result<Dump, Fault> {
+    pub(super) async fn read_again(&mut self, gtid: &Gtid) -> Result<Dump, Fault> {
         // two readers with one id throw each other out
         let config = Config { server_id: None, ..self.config.clone() };
         let mut conn = Conn::open(&config).await?;
