@@ -232,6 +232,11 @@ pub(super) fn route_tables(path: &str, def: &RouteDef, whole: &Whole, problems: 
     let Some(source) = source.filter(|s| !s.tables.is_empty()) else { return };
     for (i, pattern) in def.tables.iter().enumerate() {
         let is_pattern = TablePattern::new(pattern.as_str()).is_ok();
+        // every source makes these of itself
+        let own = [forebay_model::schema_changes(), forebay_model::quarantine()];
+        if own.iter().any(|t| pattern.matches(&t.database, &t.table)) {
+            continue;
+        }
         if is_pattern && !source.tables.iter().any(|captured| overlap(captured, pattern)) {
             let path = item(&child(path, "tables"), i);
             let captured: Vec<String> = source.tables.iter().take(20).map(|t| format!("`{t}`")).collect();

@@ -241,7 +241,7 @@ async fn look(path: &str, source: &SourceDef, problems: &mut Vec<Problem>) -> Ta
 
 /// A table that is named without wildcards must be there.
 fn missing(path: &str, patterns: &[TablePattern], tables: &[Arc<TableSchema>], problems: &mut Vec<Problem>) {
-    for (i, pattern) in patterns.iter().enumerate().filter(|(_, p)| p.is_exact()) {
+    for (i, pattern) in patterns.iter().enumerate().filter(|(_, p)| p.is_exact() && !p.is_virtual()) {
         if !tables.iter().any(|t| pattern.matches(&t.database, &t.table)) {
             let problem = Problem::new(
                 codes::NO_TABLE,

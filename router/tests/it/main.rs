@@ -9,3 +9,4 @@ mod faults;
 mod plugins;
 mod rig;
 mod snapshots;
+mod source;

@@ -34,6 +34,11 @@ impl TablePattern {
         glob(want_database, database) && glob(want_table, table)
     }
 
+    /// Whether it means tables that a source makes itself, such as `forebay.schema_changes`, and none of a server's.
+    pub fn is_virtual(&self) -> bool {
+        self.0.split_once('.').is_some_and(|(database, _)| database == crate::VIRTUAL_DATABASE)
+    }
+
     /// Whether it has no wildcard: exactly one table.
     pub fn is_exact(&self) -> bool {
         !self.0.contains(['*', '?'])

@@ -35,6 +35,7 @@ async fn main() {
     let config = Config {
         host: host.clone(),
         port: port.parse().expect("a port"),
+        hosts: Vec::new(),
         user: user.clone(),
         password: std::env::var("FOREBAY_PASSWORD").ok().map(Secret::new),
         tls: Tls::Disabled,

@@ -1,7 +1,0 @@
-//! The body of a query event.
-#![no_main]
-
-use forebay_source::mysql::fuzz;
-use libfuzzer_sys::fuzz_target;
-
-fuzz_target!(|bytes: &[u8]| fuzz::query(bytes));
