@@ -4,7 +4,7 @@ CARGO ?= cargo
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test soak bench lint fmt plugins mysql audit clean
+.PHONY: help demo test soak fuzz bench lint fmt plugins mysql audit clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -18,6 +18,9 @@ test: plugins ## all tests, against a real MySQL and with the WASM plugins built
 
 soak: plugins ## kill the server 100 times under load and check that nothing is lost (about 5 minutes)
 	FOREBAY_KILLS=100 $(CARGO) test --locked --package forebay --test it -- --nocapture killed_at_random_moments
+
+fuzz: ## fuzz what reads foreign bytes, 60 seconds a target (FUZZ="10 rows": 10 seconds, one target)
+	scripts/fuzz $(FUZZ)
 
 bench: ## rows per CPU second, memory and latency, measured on the release build (about 15 minutes)
 	$(CARGO) build --release --locked --package forebay --bin forebay

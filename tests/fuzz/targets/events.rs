@@ -1,0 +1,7 @@
+//! Binlog events, one after the other.
+#![no_main]
+
+use forebay_source::mysql::fuzz;
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|bytes: &[u8]| fuzz::events(bytes));

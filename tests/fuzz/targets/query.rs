@@ -1,0 +1,7 @@
+//! The body of a query event.
+#![no_main]
+
+use forebay_source::mysql::fuzz;
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|bytes: &[u8]| fuzz::query(bytes));
