@@ -44,9 +44,11 @@ fmt: ## format all Rust code
 plugins: ## build the WASM plugins and the tests' guests into the target folder
 	scripts/wasm-rust guests
 
-mysql: ## get the private MySQL ready (otherwise done on first use) and say where it comes from
+mysql: ## get the private MySQL and MariaDB ready (otherwise done on first use) and say where they come from
 	scripts/mysql prepare
 	@scripts/mysql which
+	scripts/mariadb prepare
+	@scripts/mariadb which
 
 audit: ## known vulnerabilities in dependencies (fetches the advisory database)
 	scripts/cargo-deny --locked check advisories
