@@ -18,8 +18,8 @@ use crate::engine::PositionView;
 #[derive(Clone, Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct PositionRequest {
-    /// `"earliest"` (the oldest that the server has), `"now"`, `{"gtids": "uuid:1-5"}` (behind these transactions) or
-    /// `{"time": "2026-11-21T10:00:00Z"}` (before the first transaction of that time or later).
+    /// `"earliest"` (the oldest that the server has), `"now"`, `{"gtids": "uuid:1-5"}` (behind these transactions),
+    /// `{"file": {"file": "binlog.000007", "pos": 4}}` (a place in the binlog) or `{"time": "2026-11-21T10:00:00Z"}` (before the first transaction of that time or later).
     to: PositionTo,
     /// Whether to do it. Without it, the answer says what would be skipped or come again, and nothing is done.
     #[serde(default)]
@@ -38,6 +38,18 @@ pub(super) enum PositionTo {
     Gtids(String),
     /// Before the first transaction that was committed then or later.
     Time(String),
+    /// A file and an offset, as other readers of the binlog store their place.
+    File(FilePlace),
+}
+
+/// A file of the binlog and an offset in it.
+#[derive(Clone, Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct FilePlace {
+    /// The file's name.
+    file: String,
+    /// The offset.
+    pos: u64,
 }
 
 /// What moving a source means.
@@ -107,6 +119,7 @@ fn target(to: PositionTo) -> Result<PositionTarget, Refusal> {
     Ok(match to {
         PositionTo::Earliest => PositionTarget::Earliest,
         PositionTo::Now => PositionTarget::Now,
+        PositionTo::File(FilePlace { file, pos }) => PositionTarget::File { file, pos },
         PositionTo::Gtids(text) => {
             let bad = |e: <GtidSet as std::str::FromStr>::Err| Refusal::bad_request(e.to_string());
             PositionTarget::Gtids(text.parse().map_err(bad)?)

@@ -37,7 +37,7 @@ impl Apply {
         let (text, folder) = read(&self.file)?;
         let mut wanted = definition::from_yaml(&text)
             .with_context(|| format!("{} is not YAML that Forebay can read", self.file.display()))?;
-        embed_plugins(&mut wanted, &folder)?;
+        embed_plugins(&mut wanted, &folder);
         let path = format!("/v1/apply?dry_run={dry_run}&prune={}", self.prune);
         let answer = Client::new(&self.remote)?.send_json(Method::POST, &path, &wanted).await?;
         if self.remote.json {
@@ -62,21 +62,26 @@ fn read(file: &Path) -> anyhow::Result<(String, PathBuf)> {
     Ok((text, file.parent().unwrap_or(Path::new(".")).to_owned()))
 }
 
-/// `plugins.NAME.file` is a path beside the definitions file, on this machine: its bytes go along.
-fn embed_plugins(wanted: &mut Value, folder: &Path) -> anyhow::Result<()> {
-    let Some(plugins) = wanted.get_mut("plugins").and_then(Value::as_object_mut) else { return Ok(()) };
+/// `plugins.NAME.file` is a path beside the definitions file, on this machine: its bytes go along. One that cannot be read is told
+/// and stays as it is: the server refuses it, with whatever else is wrong.
+fn embed_plugins(wanted: &mut Value, folder: &Path) {
+    let Some(plugins) = wanted.get_mut("plugins").and_then(Value::as_object_mut) else { return };
     for (name, plugin) in plugins {
         let Some(file) = plugin.get("file").and_then(Value::as_str) else { continue };
         let path = folder.join(file);
-        let bytes = std::fs::read(&path)
-            .with_context(|| format!("plugins.{name}.file: cannot read {}", path.display()))?;
+        let bytes = match std::fs::read(&path) {
+            Ok(bytes) => bytes,
+            Err(error) => {
+                eprintln!("forebay: plugins.{name}.file: cannot read {}: {error}", path.display());
+                continue;
+            }
+        };
         let wasm = base64::engine::general_purpose::STANDARD.encode(bytes);
         if let Some(plugin) = plugin.as_object_mut() {
             plugin.remove("file");
             plugin.insert("wasm".to_owned(), json!(wasm));
         }
     }
-    Ok(())
 }
 
 fn told(answer: &Value, dry_run: bool) -> String {

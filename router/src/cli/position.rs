@@ -2,6 +2,7 @@
 
 use std::io::IsTerminal;
 
+use anyhow::Context;
 use clap::Args;
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -14,7 +15,8 @@ use super::{Failure, Remote, print};
 pub(super) struct Position {
     /// The source.
     source: String,
-    /// earliest, now, a GTID set, or a time such as 2026-11-21T10:00:00Z.
+    /// earliest, now, a GTID set, a time such as 2026-11-21T10:00:00Z, a place such as binlog.000007:4, or the state file of Quix's
+    /// MySQL CDC (binlog_position_SCHEMA_TABLE.json).
     #[arg(long)]
     to: Option<String>,
     /// Move it without asking.
@@ -31,7 +33,10 @@ impl Position {
         let to = match to.as_str() {
             "earliest" | "now" => json!(to),
             text if text.parse::<jiff::Timestamp>().is_ok() => json!({ "time": text }),
-            text => json!({ "gtids": text }),
+            text => match stored(text)? {
+                Some((file, pos)) => json!({ "file": { "file": file, "pos": pos } }),
+                None => json!({ "gtids": text }),
+            },
         };
         let path = format!("/v1/sources/{}/position", self.source);
         let plan = client.send_json(Method::POST, &path, &json!({ "to": to })).await?;
@@ -71,6 +76,20 @@ impl Position {
         }
         print(&out)
     }
+}
+
+/// A place in the binlog: as `file:offset`, or from the state file of another reader, `{"log_file": ..., "log_pos": ...}`.
+fn stored(text: &str) -> Result<Option<(String, u64)>, Failure> {
+    if text.ends_with(".json") {
+        let bytes = std::fs::read(text).with_context(|| format!("cannot read {text}"))?;
+        let state: Value = serde_json::from_slice(&bytes).with_context(|| format!("{text} is not JSON"))?;
+        let place = state["log_file"].as_str().zip(state["log_pos"].as_u64());
+        let (file, pos) = place.with_context(|| format!("{text} has no log_file and log_pos"))?;
+        return Ok(Some((file.to_owned(), pos)));
+    }
+    // a GTID set has a UUID, or numbers alone, before its first colon
+    let place = text.split_once(':').filter(|(file, _)| file.contains('.'));
+    Ok(place.and_then(|(file, pos)| Some((file.to_owned(), pos.parse().ok()?))))
 }
 
 fn text(value: &Value) -> &str {

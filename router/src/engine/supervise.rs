@@ -329,6 +329,6 @@ fn panicked(who: &str) -> Fault {
 fn fail(reading: &watch::Sender<Reading>, fault: &Fault) {
     reading.send_modify(|r| {
         r.state = SourceState::Failed;
-        r.fault = Some(FaultView::new(fault, 1, None));
+        r.fault = Some(FaultView::new(fault, 1, Some(LOOK_AGAIN)));
     });
 }

@@ -100,6 +100,28 @@ async fn each_target_and_its_gap() {
 }
 
 #[tokio::test]
+async fn a_place_as_others_store_it() {
+    let server = Server::start(&[]).await.unwrap();
+    let config = config(&server, &["shop.t".into()]);
+    server.exec("CREATE DATABASE shop; CREATE TABLE shop.t (id INT PRIMARY KEY)").await.unwrap();
+    server.exec("INSERT INTO shop.t VALUES (1)").await.unwrap();
+    let (file, between, _) = server.binlog_end().await.unwrap();
+    server.exec("INSERT INTO shop.t VALUES (2)").await.unwrap();
+    let (_, end, executed) = server.binlog_end().await.unwrap();
+    let present = Position { gtids: executed.parse().unwrap(), ..Position::default() };
+    let place = async |file: &str, pos: u64| {
+        resolve(&config, Some(&present), &PositionTarget::File { file: file.into(), pos }).await
+    };
+    assert_eq!(place(&file, end).await.unwrap().gap.again_count, 0);
+    let last = place(&file, between).await.unwrap();
+    assert_eq!(last.gap.again_count, 1, "{}", last.gap);
+    assert_eq!(place(&file, end - 1).await.unwrap().position, last.position, "inside it: it comes again");
+    assert_eq!(read_from(&config, last.position, 1).await, ["t +2"]);
+    assert_eq!(place(&file, end + 1).await.unwrap_err().code(), codes::FILE_POSITION);
+    assert_eq!(place("binlog.999999", 4).await.unwrap_err().code(), codes::FILE_POSITION);
+}
+
+#[tokio::test]
 async fn a_time_where_there_are_no_gtids() {
     let server = Server::start(&["--gtid-mode=OFF", "--enforce-gtid-consistency=OFF"]).await.unwrap();
     let config = config(&server, &["shop.t".into()]);

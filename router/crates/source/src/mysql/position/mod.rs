@@ -31,6 +31,14 @@ pub enum PositionTarget {
     Gtids(GtidSet),
     /// Before the first transaction that was committed then or later, milliseconds since 1970.
     Time(u64),
+    /// At a file and an offset, as other readers of the binlog store their place. One inside a transaction means before it: a part
+    /// of it may come again, and none is lost.
+    File {
+        /// The file's name.
+        file: String,
+        /// The offset in it.
+        pos: u64,
+    },
 }
 
 /// A position, with what it is of and what moving there does.
@@ -78,6 +86,7 @@ async fn resolve_at(
         PositionTarget::Now => now(&server).0,
         PositionTarget::Gtids(gtids) => behind(&server, gtids)?,
         PositionTarget::Time(ms) => at_time(config, &server, *ms).await?,
+        PositionTarget::File { file, pos } => at_file(config, &server, file, *pos).await?,
     };
     let gap = Gap::between(present, &position, &server);
     let notes = vec![server.remember(server.gtids).note()];
@@ -101,6 +110,53 @@ fn behind(server: &ServerState, gtids: &GtidSet) -> Result<Position, Fault> {
                 .fix("choose a set that the server has executed, or now"))
         }
     }
+}
+
+/// Before the transaction that begins at the place, or has it inside.
+async fn at_file(config: &Config, server: &ServerState, file: &str, pos: u64) -> Result<Position, Fault> {
+    let known = server.files.iter().find(|f| f.name == file).filter(|f| pos <= f.size);
+    if known.is_none() {
+        let what = format!("the binlog of {} has no place {file}:{pos}", server.address);
+        return Err(Fault::new(codes::FILE_POSITION, what).fix(
+            "the file was purged, or is another server's: choose a time, or earliest and a new snapshot",
+        ));
+    }
+    if (file, pos) == (server.file.as_str(), server.pos) {
+        return Ok(now(server).0);
+    }
+    let mut scan = Scan::start(config, file).await?;
+    let mut gtids: Option<GtidSet> = None;
+    // where the transaction begins that the place may lie in, and what is read before it
+    let mut found = Position { file: file.to_owned(), pos: 4, ..Default::default() };
+    while let Some(seen) = scan.next().await? {
+        match seen {
+            Seen::File { name } if name != file => break,
+            Seen::File { .. } | Seen::Begun(_) => {}
+            Seen::Previous(previous) => {
+                let all = either(&previous, &server.purged);
+                found.gtids = all.clone();
+                gtids = Some(all);
+            }
+            Seen::Transaction { pos: begins, .. } if begins > pos => break,
+            Seen::Transaction { pos: begins, gtid, .. } => {
+                (found.pos, found.gtids) = (begins, gtids.clone().unwrap_or_default());
+                if begins == pos {
+                    break;
+                }
+                if let Some(gtid) = gtid {
+                    gtids.get_or_insert_default().add(&gtid);
+                }
+            }
+        }
+    }
+    match (server.gtids, server.is_mariadb()) {
+        (true, true) => {
+            found.gtids = gtids_at(&mut Conn::open(config).await?, &found.file, found.pos).await?
+        }
+        (true, false) => {}
+        (false, _) => found.gtids = GtidSet::default(),
+    }
+    Ok(found)
 }
 
 /// The files are in order of their beginnings, which are told in whole seconds: the last that was surely begun before the
