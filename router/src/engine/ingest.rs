@@ -126,8 +126,6 @@ impl Ingest {
         // what the last connection left of an unfinished transaction comes again whole
         self.log.flush().await?;
         self.log.discard_open().await?;
-        let checks = mysql::preflight(&self.config).await?;
-        mysql::demands_met(&checks)?;
         let start = match (self.log.position(), self.begin) {
             (Some(position), _) => mysql::Start::At(position),
             (None, Begin::Earliest) => mysql::Start::Earliest,

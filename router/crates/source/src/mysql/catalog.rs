@@ -10,7 +10,7 @@ use std::sync::Arc;
 use forebay_model::{Column, ColumnType, Fault, TableSchema};
 
 use super::binlog::{RawColumn, Special, TableMap, types};
-use super::decode::Plan;
+use super::decode::{GEOMETRIES, Plan};
 use super::wire::{Conn, Rows, WireError};
 use super::{Config, faults};
 
@@ -253,19 +253,6 @@ fn raw_column<'a>(
     (column.code, column.meta, column.collation) = (code, meta, collation);
     Some((database, table, column, charset.clone()))
 }
-
-/// By the numbers that table maps have for them; the last two are one.
-const GEOMETRIES: [&str; 9] = [
-    "geometry",
-    "point",
-    "linestring",
-    "polygon",
-    "multipoint",
-    "multilinestring",
-    "multipolygon",
-    "geomcollection",
-    "geometrycollection",
-];
 
 /// The members of `enum('a','it''s')`.
 fn members(native: &str) -> Vec<String> {

@@ -20,6 +20,7 @@ mod time;
 mod tests;
 
 pub(crate) use filling::{Filling, Present, Size, WrongText};
+pub(crate) use native::{GEOMETRIES, geometry_name};
 pub(crate) use partial::Unread;
 pub(crate) use plan::{Plan, text_size};
 

@@ -68,23 +68,33 @@ pub(super) fn native(raw: &RawColumn) -> String {
             format!("{size}{}", if binary { "blob" } else { "text" })
         }
         JSON => "json".into(),
-        GEOMETRY => {
-            let names = [
-                "geometry",
-                "point",
-                "linestring",
-                "polygon",
-                "multipoint",
-                "multilinestring",
-                "multipolygon",
-            ];
-            let subtype = raw.geometry.and_then(|g| usize::try_from(g).ok()).unwrap_or(0);
-            names.get(subtype).copied().unwrap_or("geomcollection").into()
-        }
+        GEOMETRY => geometry_name(raw.geometry).into(),
         VECTOR => "vector".into(),
         TIMESTAMP_OLD => old("timestamp"),
         TIME_OLD => old("time"),
         DATETIME_OLD => old("datetime"),
         other => format!("number {other}"),
     }
+}
+
+/// GEOMETRY and its subtypes, by the numbers that table maps have for them; the last two are one.
+pub(crate) const GEOMETRIES: [&str; 9] = [
+    "geometry",
+    "point",
+    "linestring",
+    "polygon",
+    "multipoint",
+    "multilinestring",
+    "multipolygon",
+    "geomcollection",
+    "geometrycollection",
+];
+
+/// A subtype's name. Numbers that are not known are collections.
+pub(crate) fn geometry_name<N>(number: Option<N>) -> &'static str
+where
+    usize: TryFrom<N>,
+{
+    let number = number.and_then(|n| usize::try_from(n).ok()).unwrap_or(0);
+    GEOMETRIES[number.min(7)]
 }

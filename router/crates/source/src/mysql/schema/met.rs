@@ -3,7 +3,7 @@
 use super::charsets::{of_number, widest};
 use super::sqltype::SqlType;
 use crate::mysql::binlog::{RawColumn, Special, types};
-use crate::mysql::decode::text_size;
+use crate::mysql::decode::{geometry_name, text_size};
 
 impl SqlType {
     /// From a table map's column.
@@ -54,19 +54,7 @@ impl SqlType {
             }
             JSON => ("json", vec![]),
             VECTOR => ("vector", vec![]),
-            GEOMETRY => {
-                let names = [
-                    "geometry",
-                    "point",
-                    "linestring",
-                    "polygon",
-                    "multipoint",
-                    "multilinestring",
-                    "multipolygon",
-                ];
-                let subtype = raw.geometry.and_then(|g| usize::try_from(g).ok()).unwrap_or(0);
-                (names.get(subtype).copied().unwrap_or("geomcollection"), vec![])
-            }
+            GEOMETRY => (geometry_name(raw.geometry), vec![]),
             _ => ("unknown", vec![]),
         };
         let members = raw.members.iter().map(|m| String::from_utf8_lossy(m).into_owned()).collect();
