@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use forebay_model::{Batch, Fault, TableSchema};
-use forebay_transform::{Binding, Limits, Plugin};
+use forebay_model::{Batch, Block, Fault, TableSchema};
+use forebay_transform::{Binding, Limits, Place, Plugin};
 
 /// One use of a plugin.
 pub(super) struct Step {
@@ -36,17 +36,18 @@ impl Chain {
         self.steps.is_empty()
     }
 
-    /// The batch after every step.
+    /// A batch of the block after every step.
     ///
     /// A poison fault leaves the chain usable: the caller may try again with less.
-    pub(super) async fn apply(&mut self, batch: Batch) -> Result<Passed, Fault> {
+    pub(super) async fn apply(&mut self, block: &Block, batch: Batch) -> Result<Passed, Fault> {
         let at = self.bindings(&batch.table).await?;
         let mut passed = Passed { batch, rejected: Vec::new() };
+        let place = Place { source: &self.source, first: block.first, origin: &block.origin };
         for binding in &mut self.bound[at].1 {
             if passed.batch.rows() == 0 {
                 break;
             }
-            let applied = binding.apply(&passed.batch).await?;
+            let applied = binding.apply(&passed.batch, &place).await?;
             passed.batch = applied.batch;
             passed.rejected.extend(applied.rejects.into_iter().map(|r| (r.event, r.reason)));
         }

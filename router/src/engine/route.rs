@@ -206,7 +206,7 @@ impl Route {
         };
         let mut work = vec![batch];
         while let Some(batch) = work.pop() {
-            match self.chain.apply(batch.clone()).await {
+            match self.chain.apply(block, batch.clone()).await {
                 Ok(passed) => {
                     for (event, reason) in passed.rejected {
                         let code = letters::REJECTED.name;

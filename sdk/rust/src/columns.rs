@@ -50,6 +50,12 @@ impl Batch {
 }
 
 impl Column {
+    /// A column of one text, for a constant.
+    pub fn of_text(text: &str) -> Column {
+        let cells = VarCells { offsets: vec![0, text.len() as u32], data: text.as_bytes().to_vec() };
+        Column { states: Vec::new(), cells: Cells::Text(cells) }
+    }
+
     /// Whether the cell has a value: neither NULL nor absent.
     #[inline]
     pub fn is_value(&self, row: usize) -> bool {

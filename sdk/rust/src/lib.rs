@@ -63,8 +63,8 @@ use serde::de::DeserializeOwned;
 
 pub use bindings::forebay::transform::host::Level;
 pub use bindings::forebay::transform::types::{
-    Batch, Cells, Column, ColumnDef, Edit, Error, Layout, LogicalType, Output, Plan, Problem, Reject, Rename,
-    Retype, TableSchema, VarCells,
+    Batch, Cells, Column, ColumnDef, Constant, Edit, Error, Layout, LogicalType, Metadata, Output, Plan,
+    Problem, Reject, Rename, Retype, Stamp, TableSchema, VarCells,
 };
 pub use columns::{Cell, TextWriter, Texts};
 #[doc(hidden)]

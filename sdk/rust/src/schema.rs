@@ -1,6 +1,9 @@
 //! Reading a table's schema and writing a plan.
 
-use crate::{ColumnDef, Edit, Error, Layout, LogicalType, Output, Plan, Rename, Retype, TableSchema};
+use crate::{
+    Column, ColumnDef, Constant, Edit, Error, Layout, LogicalType, Metadata, Output, Plan, Rename, Retype,
+    Stamp, TableSchema,
+};
 
 impl TableSchema {
     /// The index of a column; names are compared exactly.
@@ -53,7 +56,15 @@ impl ColumnDef {
 impl Default for Plan {
     /// Changes nothing.
     fn default() -> Plan {
-        Plan { reads: Vec::new(), edits: Vec::new(), filters: false, needs_kinds: false }
+        Plan {
+            reads: Vec::new(),
+            edits: Vec::new(),
+            filters: false,
+            needs_kinds: false,
+            routes: false,
+            key: None,
+            keeps_deleted: false,
+        }
     }
 }
 
@@ -97,10 +108,45 @@ impl Plan {
         self.edit(Edit::Retype(Retype { column, def }))
     }
 
-    /// `apply` returns the cells of a new last column.
+    /// `apply` returns the cells of a new column.
     #[must_use]
     pub fn append(self, def: ColumnDef) -> Plan {
         self.edit(Edit::Append(def))
+    }
+
+    /// A new column with the same cell in every image: `cell` is a column of one cell, as
+    /// [`Column::of_text`] makes it.
+    #[must_use]
+    pub fn constant(self, def: ColumnDef, cell: Column) -> Plan {
+        self.edit(Edit::Constant(Constant { def, value: cell }))
+    }
+
+    /// A new column of what the router knows of each change.
+    #[must_use]
+    pub fn stamp(self, what: Metadata, name: impl Into<String>) -> Plan {
+        self.edit(Edit::Stamp(Stamp { what, name: name.into() }))
+    }
+
+    /// The columns of the result, by name, that tell its rows apart from here on.
+    #[must_use]
+    pub fn key<N: Into<String>>(mut self, columns: impl IntoIterator<Item = N>) -> Plan {
+        self.key = Some(columns.into_iter().map(Into::into).collect());
+        self
+    }
+
+    /// Deleted rows are kept: the event becomes an update, in which the stamp of [`Metadata::Deleted`], added here under
+    /// this name, changes from 0 to 1.
+    #[must_use]
+    pub fn keeping_deleted(mut self, name: impl Into<String>) -> Plan {
+        self.keeps_deleted = true;
+        self.stamp(Metadata::Deleted, name)
+    }
+
+    /// `apply` may choose where images go ([`Output::routing`]).
+    #[must_use]
+    pub fn routing(mut self) -> Plan {
+        self.routes = true;
+        self
     }
 
     /// `apply` may drop and reject images.
@@ -126,6 +172,6 @@ impl Plan {
 impl Default for Output {
     /// No computed columns; every image kept.
     fn default() -> Output {
-        Output { columns: Vec::new(), keep: Vec::new(), rejects: Vec::new() }
+        Output { columns: Vec::new(), keep: Vec::new(), rejects: Vec::new(), routing: None }
     }
 }

@@ -3,8 +3,8 @@
 //! the `Poison..` behaviours wait for.
 
 use forebay_plugin::{
-    Batch, Cell, Cells, Column, ColumnDef, Edit, Error, Layout, Level, LogicalType, Output, Plan, Reject,
-    TableSchema, TextWriter, Transform, VarCells, log,
+    Batch, Cell, Cells, Column, ColumnDef, Edit, Error, Layout, Level, LogicalType, Metadata, Output, Plan,
+    Reject, TableSchema, TextWriter, Transform, VarCells, log,
 };
 
 /// What to do.
@@ -49,6 +49,10 @@ enum Do {
     KeepWithoutFilter,
     ShortKeep,
     RejectOutOfRange,
+    PlacesWithoutRouting,
+    ShortPlaces,
+    AbsentPlace,
+    BadPlace,
     // answers that are fine
     Unchanged,
     Append,
@@ -58,6 +62,10 @@ enum Do {
     Kinds,
     WholeUpdates,
     Echo,
+    RouteByNote,
+    Stamps,
+    KeepDeleted,
+    KeyIsNote,
 }
 
 /// `{"do": "trap"}`.
@@ -115,6 +123,22 @@ impl Transform for Hostile {
             Do::AbsentBecomesValue => plan.read(1).replace(1),
             Do::Kinds => plan.append(text("kind")).with_kinds(),
             Do::WholeUpdates => plan.filtering().with_kinds(),
+            Do::ShortPlaces | Do::AbsentPlace | Do::BadPlace | Do::RouteByNote => plan.read(1).routing(),
+            Do::Stamps => {
+                let places = [Metadata::Source, Metadata::Database, Metadata::Table];
+                let plan = plan
+                    .stamp(Metadata::Op, "op")
+                    .constant(text("country"), Column::of_text("AU"))
+                    .stamp(Metadata::CommitTime, "at")
+                    .stamp(Metadata::Gtid, "gtid")
+                    .stamp(Metadata::Offset, "offset");
+                places
+                    .iter()
+                    .zip(["source", "db", "tbl"])
+                    .fold(plan, |plan, (what, name)| plan.stamp(*what, name))
+            }
+            Do::KeepDeleted => plan.stamp(Metadata::Op, "op").keeping_deleted("gone"),
+            Do::KeyIsNote => plan.read(1).retype(1, ColumnDef::text("note", 64, false)).key(["note"]),
             Do::Everything => plan.read(1).rename(0, "key").drop(2).nullify(3).replace(1).append(ColumnDef {
                 name: "length".to_owned(),
                 logical: LogicalType::Integer,
@@ -173,6 +197,16 @@ impl Transform for Hostile {
                 return Err(Error::Data("an update was cut in two".to_owned()));
             }
             Do::WholeUpdates => return Ok(Output::default()),
+            Do::ShortPlaces => return Ok(route(Column::of_text("a"))),
+            Do::AbsentPlace | Do::BadPlace | Do::RouteByNote => {
+                let mut places = batch.columns.into_iter().next().expect("the note");
+                if self.does == Do::AbsentPlace {
+                    places.states = vec![2; rows];
+                } else if self.does == Do::BadPlace {
+                    places = places.map_text(|_, out| out.push_str("../up"))?;
+                }
+                return Ok(route(places));
+            }
             Do::Unchanged => return Ok(Output { columns: vec![None], ..Output::default() }),
             Do::Kinds => {
                 let mut kinds = TextWriter::with_capacity(rows, rows);
@@ -198,6 +232,11 @@ impl Transform for Hostile {
                 let mut output =
                     batch.map_columns(|_, c| c.map_text(|text, out| out.extend(text.chars().rev())))?;
                 output.columns.push(Some(length));
+                return Ok(output);
+            }
+            Do::PlacesWithoutRouting => {
+                let mut output = batch.map_columns(|_, column| Ok(column))?;
+                output.routing = output.columns[0].clone();
                 return Ok(output);
             }
             _ => {}
@@ -237,6 +276,10 @@ impl Hostile {
         }
         column
     }
+}
+
+fn route(places: Column) -> Output {
+    Output { routing: Some(places), ..Output::default() }
 }
 
 fn reject(row: u32) -> Output {

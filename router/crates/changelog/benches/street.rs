@@ -129,7 +129,7 @@ fn block(shape: &Shape, state: &mut u64) -> Block {
         Origin { txns: vec![txn; (event as usize).div_ceil(100)], strings: vec!["binlog.000001".into()] };
     let columns = shape.table.columns.iter().enumerate();
     let columns = columns.map(|(i, c)| column(&c.ty, i, rows, state)).collect();
-    let batch = Batch { table: shape.table.clone(), kinds, runs, columns, absent: Vec::new() };
+    let batch = Batch { table: shape.table.clone(), kinds, runs, columns, absent: Vec::new(), routing: None };
     batch.check();
     Block { first: 0, events: event, origin: Arc::new(origin), batches: vec![batch] }
 }

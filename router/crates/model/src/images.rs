@@ -1,5 +1,6 @@
 //! What happens to events when row images are dropped, and when an update changes the key.
 
+use arrow_array::cast::AsArray;
 use arrow_array::{Array, ArrayRef, BooleanArray};
 use arrow_buffer::BooleanBuffer;
 use arrow_select::filter::{FilterBuilder, filter};
@@ -59,23 +60,32 @@ pub fn keep_images(batch: &Batch, keep: &[bool]) -> Kept {
         BooleanArray::from(kept.to_data()).values().clone()
     };
     let absent = batch.absent.iter().map(|bits| bits.as_ref().map(cut_bits)).collect();
-    let batch = Batch { table: batch.table.clone(), kinds, runs, columns, absent };
+    let routing = batch.routing.as_ref().map(|routing| {
+        let kept = plan.filter(routing).expect("a mask of the column's length");
+        kept.as_string().clone()
+    });
+    let batch = Batch { table: batch.table.clone(), kinds, runs, columns, absent, routing };
     Kept { batch, dropped_events }
 }
 
-/// Turns each update whose key columns differ between its images into a delete of the old key and an insert of the
-/// new one: two events with one offset, `part` 0 and 1. Returns how many there were.
+/// Turns each update whose images differ in their key, or in where they go, into a delete of the old one and an insert
+/// of the new one: two events with one offset, `part` 0 and 1. Returns how many there were.
 ///
 /// A key column that is absent from the after image did not change.
 pub fn split_key_changes(batch: &mut Batch) -> u64 {
-    if batch.table.key.is_empty() || !batch.kinds.contains(&Kind::Before) {
+    let can_differ = !batch.table.key.is_empty() || batch.routing.is_some();
+    if !can_differ || !batch.kinds.contains(&Kind::Before) {
         return 0;
     }
     let changed: Vec<(u32, u32)> = batch
         .events()
         .filter(|e| e.op == Op::Update && e.part == 0)
         .filter_map(|e| Some((e.before?, e.after?)))
-        .filter(|&(before, after)| key_differs(batch, before as usize, after as usize))
+        .map(|(before, after)| (before as usize, after as usize))
+        .filter(|&(before, after)| {
+            key_differs(batch, before, after) || batch.routing(before) != batch.routing(after)
+        })
+        .map(|(before, after)| (before as u32, after as u32))
         .collect();
     if changed.is_empty() {
         return 0;

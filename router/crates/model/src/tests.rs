@@ -70,7 +70,7 @@ fn batch(changes: &[Change]) -> Batch {
     let names: Vec<Option<String>> =
         ids.iter().enumerate().map(|(row, id)| (*id > 0).then(|| format!("r{row}"))).collect();
     let columns: Vec<ArrayRef> = vec![Arc::new(Int64Array::from(ids)), Arc::new(StringArray::from(names))];
-    let batch = Batch { table: table(), kinds, runs, columns, absent: vec![] };
+    let batch = Batch { table: table(), kinds, runs, columns, absent: vec![], routing: None };
     batch.check();
     batch
 }

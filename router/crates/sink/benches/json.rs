@@ -164,7 +164,7 @@ fn block(shape: &Shape) -> Block {
             tag: 0,
         })
         .collect();
-    let batch = Batch { table: table.shared(), kinds, runs, columns, absent: vec![] };
+    let batch = Batch { table: table.shared(), kinds, runs, columns, absent: vec![], routing: None };
     batch.check();
     let origin = Arc::new(Origin { txns, strings: vec!["binlog.000042".into()] });
     Block { first: 0, events: shape.changes as u32, origin, batches: vec![batch] }

@@ -124,7 +124,7 @@ pub fn batch<'a>(table: &Arc<TableSchema>, changes: impl Iterator<Item = &'a Cha
             bits.contains(&true).then(|| BooleanArray::from(bits).values().clone())
         })
         .collect();
-    let batch = Batch { table: table.clone(), kinds, runs, columns, absent };
+    let batch = Batch { table: table.clone(), kinds, runs, columns, absent, routing: None };
     batch.check();
     batch
 }

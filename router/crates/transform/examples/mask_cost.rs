@@ -7,8 +7,8 @@
 use std::sync::Arc;
 
 use arrow_array::{ArrayRef, Int64Array, StringArray};
-use forebay_model::{Batch, Column, ColumnType, Kind, Run, TableSchema};
-use forebay_transform::{Host, Limits};
+use forebay_model::{Batch, Column, ColumnType, Kind, Origin, Run, TableSchema};
+use forebay_transform::{Host, Limits, Place};
 
 const IMAGES: usize = 1000;
 const ROUNDS: usize = 300;
@@ -33,7 +33,11 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
             for _ in 0..SAMPLES {
                 let start = cpu_ns()?;
                 for _ in 0..ROUNDS {
-                    std::hint::black_box(binding.apply(&batch).await?);
+                    std::hint::black_box(
+                        binding
+                            .apply(&batch, &Place { source: "bench", first: 0, origin: &Origin::default() })
+                            .await?,
+                    );
                 }
                 samples.push((cpu_ns()? - start) as f64 / (ROUNDS * IMAGES) as f64);
             }
@@ -84,5 +88,6 @@ fn batch(columns: usize) -> Batch {
         runs: vec![Run { pos: 4, row: 0, event: 0, nth: 0, txn: 0, seconds: 0, part: 0 }],
         columns: (0..columns).map(cells).collect(),
         absent: Vec::new(),
+        routing: None,
     }
 }

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use forebay_model::{Batch, Code, Fault, Kind, TableSchema};
+use forebay_model::{Batch, Code, Fault, Kind, Offset, Origin, TableSchema};
 use wasmtime::component::ResourceAny;
 
 use crate::assemble::{Piece, assemble};
@@ -45,6 +45,17 @@ pub struct Binding {
 struct Live {
     instance: Instance,
     resource: ResourceAny,
+}
+
+/// Where the events of a batch come from: what plans with stamps write into columns.
+#[derive(Clone, Copy, Debug)]
+pub struct Place<'a> {
+    /// The source's name.
+    pub source: &'a str,
+    /// The first offset of the batch's block.
+    pub first: Offset,
+    /// The block's transactions.
+    pub origin: &'a Origin,
 }
 
 /// What became of a batch. Every event of it is in `batch`, or counted, or rejected.
@@ -221,7 +232,7 @@ impl Binding {
     /// # Errors
     /// Poison ([`codes::TRAP`] and its siblings): some event of the batch is at fault; a smaller batch may pass. The
     /// binding can be used on. Fatal: [`codes::WRONG_TABLE`], or as [`Plugin::bind`] if a new instance cannot be bound.
-    pub async fn apply(&mut self, batch: &Batch) -> Result<Applied, Fault> {
+    pub async fn apply(&mut self, batch: &Batch, place: &Place<'_>) -> Result<Applied, Fault> {
         if !Arc::ptr_eq(&batch.table, &self.input) && batch.table != self.input {
             let (has, wants) = (batch.table.full_name(), self.input.full_name());
             return Err(Fault::new(
@@ -253,7 +264,7 @@ impl Binding {
                 pieces.push(piece);
             }
         }
-        assemble(&self.checked, batch, pieces)
+        assemble(&self.checked, batch, pieces, place)
             .map_err(|problem| self.poison(codes::OUTPUT_TOO_LARGE, &problem))
     }
 

@@ -4,19 +4,22 @@
 //! (invariant 4); what is not computed is shared with the input and not copied.
 
 use std::ops::Range;
+use std::sync::Arc;
 
-use arrow_array::{Array as _, ArrayRef, new_null_array};
+use arrow_array::cast::AsArray as _;
+use arrow_array::{Array as _, ArrayRef, StringArray, new_null_array};
 use arrow_buffer::{BooleanBuffer, BooleanBufferBuilder};
 use arrow_select::concat::concat;
-use forebay_model::{Batch, keep_images};
+use forebay_model::{Batch, Column, ColumnType, keep_images, split_key_changes};
 
-use crate::apply::{Applied, Reject};
+use crate::apply::{Applied, Place, Reject};
 use crate::bindings as wit;
 use crate::gather::absent;
 use crate::instance::MESSAGE;
 use crate::plan::{Checked, From};
 use crate::plugin_log::clean;
 use crate::scatter::{Before, Scattered, scatter};
+use crate::stamp;
 
 /// What came back for some images, checked.
 pub(crate) struct Piece {
@@ -25,7 +28,11 @@ pub(crate) struct Piece {
     /// Empty = all.
     keep: Vec<u8>,
     rejects: Vec<wit::Reject>,
+    routing: Option<StringArray>,
 }
+
+/// The longest place that a plugin may send an image to, bytes: destinations' names have 249 (Kafka) or less.
+const ROUTING: usize = 200;
 
 impl Piece {
     /// Checks what came back for the images `rows`; the error says what is wrong.
@@ -35,7 +42,7 @@ impl Piece {
         rows: Range<usize>,
         output: wit::Output,
     ) -> Result<Piece, String> {
-        let wit::Output { columns, keep, rejects } = output;
+        let wit::Output { columns, keep, rejects, routing } = output;
         if columns.len() != checked.computed.len() {
             return Err(format!(
                 "{} columns came back, the plan computes {}",
@@ -53,6 +60,13 @@ impl Piece {
         if rejects.len() > rows.len() || rejects.iter().any(|reject| reject.row as usize >= rows.len()) {
             return Err("images were rejected that are not in the batch".to_owned());
         }
+        let routing = match routing {
+            Some(_) if !checked.plan.routes => {
+                return Err("places were chosen for images, and the plan does not route".to_owned());
+            }
+            Some(came) => Some(places(came, rows.len()).map_err(|problem| format!("`routing`: {problem}"))?),
+            None => None,
+        };
         let mut scattered = Vec::with_capacity(columns.len());
         for (came, computed) in columns.into_iter().zip(&checked.computed) {
             let cells = computed.of.map(|index| batch.columns[index].slice(rows.start, rows.len()));
@@ -69,7 +83,7 @@ impl Piece {
                 (None, _) => return Err(named("no cells came back".to_owned())),
             });
         }
-        Ok(Piece { start: rows.start, columns: scattered, keep, rejects })
+        Ok(Piece { start: rows.start, columns: scattered, keep, rejects, routing })
     }
 
     /// How much memory its columns take.
@@ -78,8 +92,45 @@ impl Piece {
     }
 }
 
+/// Where images go, checked.
+fn places(came: wit::ColumnResult, rows: usize) -> Result<StringArray, String> {
+    let text = Column { name: String::new(), ty: ColumnType::Text, nullable: true, native: String::new() };
+    if came.states.contains(&2) {
+        return Err("a place is absent".to_owned());
+    }
+    let before = Before { rows, cells: None, absent: None, read: false };
+    let array = scatter(came, &text, &before)?.array.as_string::<i32>().clone();
+    let good = |place: &str| {
+        (1..=ROUTING).contains(&place.len())
+            && !place.starts_with('.')
+            && place.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.'))
+    };
+    if array.iter().flatten().all(good) {
+        Ok(array)
+    } else {
+        Err(format!("a place is not 1 to {ROUTING} letters, digits, `_`, `-` and `.`, or starts with `.`"))
+    }
+}
+
 /// The batch after the plan. The error: the pieces of a column do not fit into one array.
-pub(crate) fn assemble(checked: &Checked, batch: &Batch, pieces: Vec<Piece>) -> Result<Applied, String> {
+pub(crate) fn assemble(
+    checked: &Checked,
+    batch: &Batch,
+    pieces: Vec<Piece>,
+    place: &Place<'_>,
+) -> Result<Applied, String> {
+    let mut applied = kept(checked, batch, pieces)?;
+    if checked.plan.keeps_deleted || checked.stamps() {
+        // what an event is must be settled before it is written into a column
+        split_key_changes(&mut applied.batch);
+        stamp::stamp(checked, &mut applied.batch, place);
+    }
+    debug_assert_eq!(applied.batch.columns.len(), applied.batch.table.columns.len());
+    Ok(applied)
+}
+
+/// The images that are left, without stamps.
+fn kept(checked: &Checked, batch: &Batch, pieces: Vec<Piece>) -> Result<Applied, String> {
     let mut columns = Vec::with_capacity(checked.from.len());
     let mut absences = Vec::with_capacity(checked.from.len());
     let input_absent = |index: usize| batch.absent.get(index).cloned().flatten();
@@ -89,6 +140,8 @@ pub(crate) fn assemble(checked: &Checked, batch: &Batch, pieces: Vec<Piece>) -> 
             From::Nulls(index) => (new_null_array(&column.ty.layout(), batch.rows()), input_absent(index)),
             From::Computed(_) if pieces.is_empty() => (new_null_array(&column.ty.layout(), 0), None),
             From::Computed(n) => join(&pieces, n, batch.rows())?,
+            From::Constant(n) => (stamp::repeat(&checked.constants[n], batch.rows()), None),
+            From::Stamp(_) => break,
         };
         columns.push(array);
         absences.push(absent);
@@ -98,8 +151,8 @@ pub(crate) fn assemble(checked: &Checked, batch: &Batch, pieces: Vec<Piece>) -> 
     }
     let table = checked.output.clone();
     let (kinds, runs) = (batch.kinds.clone(), batch.runs.clone());
-    let whole = Batch { table, kinds, runs, columns, absent: absences };
-    debug_assert_eq!(whole.columns.len(), whole.table.columns.len());
+    let routing = join_routing(batch, &pieces)?;
+    let whole = Batch { table, kinds, runs, columns, absent: absences, routing };
     if pieces.iter().all(|piece| piece.keep.is_empty() && piece.rejects.is_empty()) {
         return Ok(Applied { batch: whole, filtered_events: 0, rejects: Vec::new() });
     }
@@ -156,4 +209,22 @@ fn join(pieces: &[Piece], n: usize, rows: usize) -> Result<(ArrayRef, Option<Boo
         }
     }
     Ok((array, Some(bits.finish())))
+}
+
+/// Where the images of the whole batch go: as the pieces say, else as an earlier transform said.
+fn join_routing(batch: &Batch, pieces: &[Piece]) -> Result<Option<StringArray>, String> {
+    if pieces.iter().all(|piece| piece.routing.is_none()) {
+        return Ok(batch.routing.clone());
+    }
+    let nulls =
+        |piece: &Piece, next: usize| -> ArrayRef { Arc::new(StringArray::new_null(next - piece.start)) };
+    let ends = pieces.iter().skip(1).map(|piece| piece.start).chain([batch.rows()]);
+    let arrays: Vec<ArrayRef> = pieces
+        .iter()
+        .zip(ends)
+        .map(|(piece, end)| piece.routing.clone().map_or_else(|| nulls(piece, end), |r| Arc::new(r)))
+        .collect();
+    let arrays: Vec<_> = arrays.iter().map(AsRef::as_ref).collect();
+    let array = concat(&arrays).map_err(|error| error.to_string())?;
+    Ok(Some(array.as_string().clone()))
 }

@@ -28,10 +28,11 @@ mod limits;
 mod plan;
 mod plugin_log;
 mod scatter;
+mod stamp;
 mod types;
 mod upload;
 
-pub use apply::{Applied, Binding, ConfigProblem, Refusal, Reject};
+pub use apply::{Applied, Binding, ConfigProblem, Place, Refusal, Reject};
 pub use host::{Host, Plugin, PluginInfo};
 pub use limits::Limits;
 pub use plan::Plan;

@@ -6,11 +6,12 @@
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
+use arrow_array::ArrayRef;
 use forebay_model::{Column, TableSchema};
 use serde::Serialize;
 
-use crate::bindings::{self as wit, Edit};
-use crate::types;
+use crate::bindings::{self as wit, Edit, Metadata};
+use crate::{stamp, types};
 
 /// What a binding does to its table, in names, for people and for checks such as "every column tagged `pii` is
 /// hidden".
@@ -26,12 +27,19 @@ pub struct Plan {
     pub replaces: Vec<String>,
     /// Columns with another name afterwards: the name after by the name before.
     pub renames: BTreeMap<String, String>,
-    /// Columns that are added.
+    /// Columns that are added: those that the plugin computes, those that hold the same cell everywhere, and those that the
+    /// router fills with what it knows of the change.
     pub appends: Vec<String>,
+    /// The columns that tell the result's rows apart; empty = there are none.
+    pub key: Vec<String>,
     /// Whether images can be dropped or rejected.
     pub filters: bool,
+    /// Whether the plugin chooses where images go.
+    pub routes: bool,
+    /// Whether deleted rows are kept, as updates.
+    pub keeps_deleted: bool,
     /// Whether the table had a primary key and has none afterwards, because a column of it is dropped or can be
-    /// NULL.
+    /// NULL, or because the plan says so.
     pub loses_key: bool,
 }
 
@@ -53,6 +61,10 @@ pub(crate) enum From {
     Nulls(usize),
     /// The n-th computed column.
     Computed(usize),
+    /// The n-th constant.
+    Constant(usize),
+    /// What the router knows.
+    Stamp(Metadata),
 }
 
 /// A computed edit.
@@ -70,10 +82,12 @@ pub(crate) struct Computed {
 #[derive(Debug)]
 pub(crate) struct Checked {
     pub(crate) plan: Plan,
+    /// One cell each.
+    pub(crate) constants: Vec<ArrayRef>,
     /// Input columns in the order that the plugin wants.
     pub(crate) reads: Vec<usize>,
     pub(crate) computed: Vec<Computed>,
-    /// One for each column of `output`.
+    /// One for each column of `output`; stamps are the last.
     pub(crate) from: Vec<From>,
     pub(crate) needs_kinds: bool,
     pub(crate) output: Arc<TableSchema>,
@@ -102,7 +116,12 @@ impl Checked {
                 .map(|c| (index as usize, c))
                 .ok_or_else(|| format!("the table has no column number {index}"))
         };
-        let mut summary = Plan { filters: plan.filters, ..Plan::default() };
+        let mut summary = Plan {
+            filters: plan.filters,
+            routes: plan.routes,
+            keeps_deleted: plan.keeps_deleted,
+            ..Plan::default()
+        };
         let mut reads = Vec::with_capacity(plan.reads.len());
         for &index in &plan.reads {
             let (index, column) = name(index)?;
@@ -113,7 +132,7 @@ impl Checked {
             summary.reads.push(column.name.clone());
         }
         let mut fates: Vec<Fate> = input.columns.iter().map(|_| Fate::default()).collect();
-        let mut computed = Vec::new();
+        let (mut computed, mut constants, mut stamps) = (Vec::new(), Vec::new(), Vec::new());
         for edit in &plan.edits {
             match edit {
                 Edit::Drop(index) => {
@@ -154,23 +173,53 @@ impl Checked {
                 }
                 Edit::Append(def) => {
                     let column = types::defined(def, None)?;
-                    summary.appends.push(column.name.clone());
                     computed.push(Computed { of: None, column, optional: false });
                 }
+                Edit::Constant(constant) => {
+                    let column = types::defined(&constant.def, None)?;
+                    let cell = stamp::constant(&constant.value, &column)
+                        .map_err(|problem| format!("constant `{}`: {problem}", column.name))?;
+                    constants.push((column, cell));
+                }
+                Edit::Stamp(stamp) => stamps.push((stamp.what, stamp::column(stamp.what, &stamp.name))),
             }
         }
-        let (columns, from) = columns_after(input, &fates, &computed, &mut summary);
+        if plan.keeps_deleted && !stamps.iter().any(|(what, _)| *what == Metadata::Deleted) {
+            return Err("deleted rows are kept, and no stamp says which they are".to_owned());
+        }
+        let (mut columns, mut from) = columns_after(input, &fates, &computed, &mut summary);
+        let table_columns = columns.len() - computed.iter().filter(|c| c.of.is_none()).count();
+        let cells: Vec<ArrayRef> = constants.iter().map(|(_, cell)| cell.clone()).collect();
+        for (n, (column, _)) in constants.into_iter().enumerate() {
+            columns.push(column);
+            from.push(From::Constant(n));
+        }
+        for (what, column) in stamps {
+            columns.push(column);
+            from.push(From::Stamp(what));
+        }
+        summary.appends = columns[table_columns..].iter().map(|c| c.name.clone()).collect();
         check_names(&columns)?;
-        let key = key_after(input, &columns, &from, &computed);
+        let key = match &plan.key {
+            Some(names) => key_named(names, &columns, &from)?,
+            None => key_after(input, &columns, &from, &computed),
+        };
+        summary.key = key.iter().map(|&at| columns[at as usize].name.clone()).collect();
         summary.loses_key = key.is_empty() && !input.key.is_empty();
         let output = TableSchema { columns, key, ..(**input).clone() };
         let output = if output == **input { input.clone() } else { Arc::new(output) };
-        Ok(Checked { plan: summary, reads, computed, from, needs_kinds: plan.needs_kinds, output })
+        let needs_kinds = plan.needs_kinds;
+        Ok(Checked { plan: summary, constants: cells, reads, computed, from, needs_kinds, output })
     }
 
     /// Whether `apply` is called at all.
     pub(crate) fn calls_guest(&self) -> bool {
-        self.plan.filters || !self.computed.is_empty()
+        self.plan.filters || self.plan.routes || !self.computed.is_empty()
+    }
+
+    /// Whether some column says what became of each event.
+    pub(crate) fn stamps(&self) -> bool {
+        matches!(self.from.last(), Some(From::Stamp(_)))
     }
 }
 
@@ -254,12 +303,33 @@ fn key_after(input: &TableSchema, columns: &[Column], from: &[From], computed: &
         let comes_from = |source: &From| match source {
             From::Input(index) | From::Nulls(index) => *index == *key as usize,
             From::Computed(n) => computed[*n].of == Some(*key as usize),
+            From::Constant(_) | From::Stamp(_) => false,
         };
         let at = from.iter().position(comes_from)?;
         (!columns[at].nullable || input.columns[*key as usize].nullable).then_some(at as u32)
     };
     let key: Option<Vec<u32>> = input.key.iter().map(place).collect();
     key.unwrap_or_default()
+}
+
+/// The key that the plan names.
+fn key_named(names: &[String], columns: &[Column], from: &[From]) -> Result<Vec<u32>, String> {
+    let mut key = Vec::with_capacity(names.len());
+    for name in names {
+        let at = columns.iter().position(|column| column.name == *name);
+        let at = at.ok_or_else(|| format!("the key names `{name}`, which the result has not"))?;
+        if columns[at].nullable {
+            return Err(format!("the key names `{name}`, which can be NULL"));
+        }
+        if !matches!(from[at], From::Input(_) | From::Computed(_)) {
+            return Err(format!("the key names `{name}`, which tells no rows apart"));
+        }
+        if key.contains(&(at as u32)) {
+            return Err(format!("the key names `{name}` twice"));
+        }
+        key.push(at as u32);
+    }
+    Ok(key)
 }
 
 #[cfg(test)]

@@ -111,7 +111,7 @@ fn batch(
         }
         columns.push(cells(body, &column.ty.layout(), rows, lies.bytes as usize, nulls)?);
     }
-    Ok(Batch { table: table.clone(), kinds, runs, columns, absent })
+    Ok(Batch { table: table.clone(), kinds, runs, columns, absent, routing: None })
 }
 
 fn cells(

@@ -67,6 +67,7 @@ pub(crate) fn numbered(name: &str, ids: std::ops::Range<i64>, bytes: usize, comm
             Arc::new(StringArray::from_iter_values(texts)),
         ],
         absent: Vec::new(),
+        routing: None,
     };
     let origin = Origin { txns: vec![txn(commit_us)], strings: vec!["binlog.000001".into()] };
     Block { first: 0, events: rows as u32, origin: Arc::new(origin), batches: vec![batch] }
@@ -180,7 +181,7 @@ fn batch(rng: &mut Rng, table: Arc<TableSchema>, event: u32, txns: usize, most: 
             })
             .collect(),
     };
-    (Batch { table, kinds, runs, columns, absent }, events - event)
+    (Batch { table, kinds, runs, columns, absent, routing: None }, events - event)
 }
 
 /// An arbitrary block of several tables, with about `most` events a run.

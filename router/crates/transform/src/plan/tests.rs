@@ -42,8 +42,20 @@ fn retype(column: u32, name: &str, nullable: bool) -> Edit {
     Edit::Retype(Retype { column, def: def(name, nullable) })
 }
 
+fn nothing() -> wit::Plan {
+    wit::Plan {
+        reads: vec![],
+        edits: vec![],
+        filters: false,
+        needs_kinds: false,
+        routes: false,
+        key: None,
+        keeps_deleted: false,
+    }
+}
+
 fn check(reads: &[u32], edits: Vec<Edit>) -> Result<Checked, String> {
-    Checked::new(&wit::Plan { reads: reads.to_vec(), edits, filters: false, needs_kinds: false }, &table())
+    Checked::new(&wit::Plan { reads: reads.to_vec(), edits, ..nothing() }, &table())
 }
 
 fn names(checked: &Checked) -> Vec<&str> {
@@ -53,11 +65,10 @@ fn names(checked: &Checked) -> Vec<&str> {
 #[test]
 fn an_empty_plan_changes_nothing_and_calls_nobody() {
     let table = table();
-    let plan = wit::Plan { reads: vec![], edits: vec![], filters: false, needs_kinds: false };
-    let checked = Checked::new(&plan, &table).unwrap();
+    let checked = Checked::new(&nothing(), &table).unwrap();
     assert!(Arc::ptr_eq(&checked.output, &table));
     assert!(!checked.calls_guest());
-    assert_eq!(checked.plan, Plan::default());
+    assert_eq!(checked.plan, Plan { key: vec!["id".to_owned()], ..Plan::default() });
 }
 
 #[test]
@@ -137,4 +148,51 @@ fn contradictions_are_named() {
     assert_eq!(problem(&[], many), "there would be 4099 columns, 4096 are allowed");
     let wrong = ColumnDefResult { layout: Layout::Bytes, ..def("x", true) };
     assert_eq!(problem(&[], vec![Edit::Append(wrong)]), "a column of longtext cannot have that layout");
+}
+
+#[test]
+fn a_plan_may_name_the_key() {
+    let keyed = |names: &[&str], edits| {
+        let key = Some(names.iter().map(|name| (*name).to_owned()).collect());
+        Checked::new(&wit::Plan { edits, key, ..nothing() }, &table())
+    };
+    let stamp = |what, name: &str| Edit::Stamp(wit::Stamp { what, name: name.to_owned() });
+    let checked = keyed(&["sku"], vec![retype(1, "sku", false), stamp(Metadata::Offset, "at")]).unwrap();
+    assert_eq!(
+        (checked.output.key.as_slice(), checked.plan.key.as_slice()),
+        (&[1][..], &["sku".to_owned()][..])
+    );
+    assert!(!checked.plan.loses_key && checked.stamps() && checked.plan.appends == ["at"]);
+    let checked = keyed(&[], vec![]).unwrap();
+    assert!(checked.output.key.is_empty() && checked.plan.loses_key);
+    for (names, words) in [
+        (&["gone"][..], "the result has not"),
+        (&["email"][..], "can be NULL"),
+        (&["at"][..], "tells no rows apart"),
+        (&["id", "id"][..], "twice"),
+    ] {
+        let problem = keyed(names, vec![stamp(Metadata::Offset, "at")]).unwrap_err();
+        assert!(problem.contains(words), "{problem}");
+    }
+    let problem = Checked::new(&wit::Plan { keeps_deleted: true, ..nothing() }, &table()).unwrap_err();
+    assert!(problem.contains("no stamp says"), "{problem}");
+}
+
+#[test]
+fn a_constant_fits_its_column() {
+    let constant = |states: &[u8], offsets: &[u32], nullable| {
+        let cells =
+            wit::CellsResult::Text(wit::VarCellsResult { offsets: offsets.to_vec(), data: b"AU".to_vec() });
+        let value = wit::ColumnResult { states: states.to_vec(), cells };
+        check(&[], vec![Edit::Constant(wit::Constant { def: def("country", nullable), value })])
+    };
+    let checked = constant(&[], &[0, 2], false).unwrap();
+    assert_eq!(names(&checked), ["id", "email", "size", "country"]);
+    assert!(!checked.calls_guest() && checked.plan.appends == ["country"]);
+    for (states, offsets) in [(&[0_u8][..], &[0_u32, 2][..]), (&[2], &[0, 2]), (&[], &[0, 1, 2]), (&[], &[0])]
+    {
+        let problem = constant(states, offsets, false).unwrap_err();
+        assert!(problem.starts_with("constant `country`: "), "{problem}");
+    }
+    assert!(constant(&[0], &[0, 2], true).is_ok());
 }

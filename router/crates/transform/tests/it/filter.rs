@@ -7,7 +7,7 @@ use arrow_buffer::BooleanBuffer;
 use forebay_model::Kind::{After, Before, Delete, Insert, Snapshot};
 use forebay_transform::Limits;
 
-use crate::support::{batch, id_column, plugin, table, text_column, texts};
+use crate::support::{batch, id_column, place, plugin, table, text_column, texts};
 
 #[tokio::test]
 async fn moves_out_of_the_list_are_deletes_and_moves_into_it_are_inserts() {
@@ -33,7 +33,7 @@ async fn moves_out_of_the_list_are_deletes_and_moves_into_it_are_inserts() {
     let config = r#"{"column": "state", "in": ["NSW", "VIC", "QLD"]}"#;
     let mut binding = plugin("filter").bind("test", &table, config, &Limits::default()).await.unwrap();
     assert!(binding.plan().filters);
-    let applied = binding.apply(&input).await.unwrap();
+    let applied = binding.apply(&input, &place()).await.unwrap();
     applied.batch.check();
     assert_eq!(applied.batch.kinds, [Snapshot, Delete, Insert, Before, After, Delete]);
     let left = ["NSW", "NSW", "QLD", "VIC", "QLD", "VIC"].map(Some);
@@ -48,7 +48,7 @@ async fn moves_out_of_the_list_are_deletes_and_moves_into_it_are_inserts() {
     let mut column: Vec<Option<&str>> = texts(&input.columns[1]);
     column[3] = None;
     input.columns[1] = Arc::new(StringArray::from(column));
-    let applied = binding.apply(&input).await.unwrap();
+    let applied = binding.apply(&input, &place()).await.unwrap();
     assert_eq!(applied.rejects.len(), 1);
     assert_eq!(applied.rejects[0].event, 2);
     assert_eq!(applied.batch.kinds, [Snapshot, Insert, Before, After, Delete]);

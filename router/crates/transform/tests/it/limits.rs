@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use forebay_model::Class;
 use forebay_transform::{Limits, codes};
 
-use crate::support::{bind, config, hostile, inserts, notes, once, texts};
+use crate::support::{bind, config, hostile, inserts, notes, once, place, texts};
 
 const THREE: [Option<&str>; 3] = [Some("a"), None, Some("c")];
 
@@ -27,9 +27,10 @@ async fn only_the_batch_at_fault_fails() {
     let table = notes();
     let mut binding = bind("trap_on_poison", &table).await.unwrap();
     for _ in 0..2 {
-        let fault = binding.apply(&inserts(&table, &[Some("a"), Some("poison")])).await.unwrap_err();
+        let fault =
+            binding.apply(&inserts(&table, &[Some("a"), Some("poison")]), &place()).await.unwrap_err();
         assert_eq!(fault.code(), codes::TRAP);
-        let fine = binding.apply(&inserts(&table, &[Some("a"), Some("b")])).await.unwrap();
+        let fine = binding.apply(&inserts(&table, &[Some("a"), Some("b")]), &place()).await.unwrap();
         assert_eq!(texts(&fine.batch.columns[1]), [Some("a"), Some("b")]);
     }
 }
@@ -39,7 +40,7 @@ async fn a_crash_that_a_new_instance_does_not_repeat_is_not_seen() {
     let table = notes();
     let mut binding = bind("trap_once", &table).await.unwrap();
     for _ in 0..5 {
-        assert_eq!(binding.apply(&inserts(&table, &THREE)).await.unwrap().batch.rows(), 3);
+        assert_eq!(binding.apply(&inserts(&table, &THREE), &place()).await.unwrap().batch.rows(), 3);
     }
 }
 
@@ -48,7 +49,7 @@ async fn a_leak_is_mended_by_a_new_instance() {
     let table = notes();
     let mut binding = bind("lose_memory", &table).await.unwrap();
     for _ in 0..150 {
-        binding.apply(&inserts(&table, &THREE)).await.unwrap();
+        binding.apply(&inserts(&table, &THREE), &place()).await.unwrap();
     }
 }
 
@@ -96,7 +97,7 @@ async fn recursion_and_output_are_limited() {
     let table = notes();
     let limits = Limits { memory_bytes: 256 << 20, ..Limits::default() };
     let mut binding = hostile().bind("test", &table, &config("giant_output"), &limits).await.unwrap();
-    let fault = binding.apply(&inserts(&table, &THREE)).await.unwrap_err();
+    let fault = binding.apply(&inserts(&table, &THREE), &place()).await.unwrap_err();
     assert_eq!(fault.code(), codes::OUTPUT_TOO_LARGE, "{fault}");
 }
 
@@ -109,9 +110,9 @@ async fn output_is_limited_over_all_pieces_of_a_batch() {
     assert_eq!(binding.unwrap_err().fault.code(), codes::CONFIG);
     binding = hostile().bind("test", &table, &config("log_flood"), &limits).await;
     let mut binding = binding.unwrap();
-    let fault = binding.apply(&inserts(&table, &long)).await.unwrap_err();
+    let fault = binding.apply(&inserts(&table, &long), &place()).await.unwrap_err();
     assert_eq!(fault.code(), codes::OUTPUT_TOO_LARGE, "{fault}");
-    binding.apply(&inserts(&table, &long[..1000])).await.unwrap();
+    binding.apply(&inserts(&table, &long[..1000]), &place()).await.unwrap();
 }
 
 #[tokio::test]
@@ -141,7 +142,8 @@ async fn a_cancelled_call_leaves_the_binding_usable() {
     let mut binding = hostile().bind("test", &table, &config("loop"), &limits).await.unwrap();
     let batch = inserts(&table, &THREE);
     for _ in 0..3 {
-        let cancelled = tokio::time::timeout(Duration::from_millis(50), binding.apply(&batch)).await;
+        let cancelled =
+            tokio::time::timeout(Duration::from_millis(50), binding.apply(&batch, &place())).await;
         assert!(cancelled.is_err());
     }
 }
@@ -152,7 +154,7 @@ fn bindings_and_their_calls_are_send() {
     fn send<T: Send>(_: &T) {}
     fn check(binding: &mut forebay_transform::Binding, batch: &forebay_model::Batch) {
         send(binding);
-        send(&binding.apply(batch));
+        send(&binding.apply(batch, &place()));
     }
     let _ = check;
     let table = notes();

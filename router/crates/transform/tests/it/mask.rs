@@ -8,7 +8,7 @@ use forebay_model::{Batch, Column, ColumnType, Fault, Kind};
 use forebay_transform::{Binding, Limits, codes};
 use proptest::prelude::*;
 
-use crate::support::{batch, column, id_column, plugin, table, text_column, texts};
+use crate::support::{batch, column, id_column, place, plugin, table, text_column, texts};
 
 #[tokio::test]
 async fn every_rule() {
@@ -46,7 +46,7 @@ async fn every_rule() {
             born,
         ],
     );
-    let applied = binding.apply(&input).await.unwrap();
+    let applied = binding.apply(&input, &place()).await.unwrap();
     applied.batch.check();
     let after = |name: &str| {
         let index = applied.batch.table.column(name)?;
@@ -138,7 +138,7 @@ proptest! {
         input.columns = whole.columns.iter().map(|c| c.slice(from, whole.rows() - from)).collect();
         let applied = runtime.block_on(async {
             let mut binding = plugin("mask").bind("test", &table, config, &Limits::default()).await.unwrap();
-            binding.apply(&input).await.unwrap()
+            binding.apply(&input, &place()).await.unwrap()
         });
         applied.batch.check();
         prop_assert_eq!(&applied.batch.kinds, &input.kinds);

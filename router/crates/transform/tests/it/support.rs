@@ -5,8 +5,8 @@ use std::sync::{Arc, OnceLock};
 
 use arrow_array::cast::AsArray as _;
 use arrow_array::{Array as _, ArrayRef, Int32Array, StringArray};
-use forebay_model::{Batch, Column, ColumnType, Fault, Kind, Run, TableSchema};
-use forebay_transform::{Applied, Binding, Host, Limits, Plugin};
+use forebay_model::{Batch, Column, ColumnType, Fault, Kind, Origin, Run, TableSchema, Txn};
+use forebay_transform::{Applied, Binding, Host, Limits, Place, Plugin};
 
 /// The bytes of a guest, from the `guests` folder of the target directory that this test was built in.
 pub(crate) fn guest(name: &str) -> Vec<u8> {
@@ -57,9 +57,25 @@ pub(crate) fn batch(table: &Arc<TableSchema>, kinds: Vec<Kind>, columns: Vec<Arr
     let starts = kinds.iter().enumerate().filter(|(_, kind)| **kind != Kind::After);
     let run = |(event, row)| Run { pos: 4, row, event, nth: event, txn: 0, seconds: 0, part: 0 };
     let runs = starts.enumerate().map(|(event, (row, _))| run((event as u32, row as u32))).collect();
-    let batch = Batch { table: table.clone(), kinds, runs, columns, absent: Vec::new() };
+    let batch = Batch { table: table.clone(), kinds, runs, columns, absent: Vec::new(), routing: None };
     batch.check();
     batch
+}
+
+/// One transaction of the source `test`, whose block starts at offset 1000.
+pub(crate) fn place() -> Place<'static> {
+    static ORIGIN: OnceLock<Origin> = OnceLock::new();
+    let txn = Txn {
+        uuid: [0xab; 16],
+        number: 7,
+        commit_us: 1_700_000_000_123_456,
+        thread: 1,
+        server_id: 1,
+        file: 0,
+        tag: 0,
+    };
+    let origin = ORIGIN.get_or_init(|| Origin { txns: vec![txn], strings: vec!["binlog.000001".to_owned()] });
+    Place { source: "test", first: 1000, origin }
 }
 
 /// Inserts into [`notes`]: ids 0, 1, ...
@@ -92,7 +108,7 @@ pub(crate) async fn bind(does: &str, table: &Arc<TableSchema>) -> Result<Binding
 /// The hostile guest, applied once to three notes.
 pub(crate) async fn once(does: &str, notes_: [Option<&str>; 3]) -> Result<Applied, Fault> {
     let table = notes();
-    bind(does, &table).await?.apply(&inserts(&table, &notes_)).await
+    bind(does, &table).await?.apply(&inserts(&table, &notes_), &place()).await
 }
 
 /// Everything that is not computed came through as it was.

@@ -10,7 +10,7 @@ use arrow_array::{
 use arrow_buffer::i256;
 use forebay_model::{Column, ColumnType, Kind};
 
-use crate::support::{assert_same, batch, bind, column, table};
+use crate::support::{assert_same, batch, bind, column, place, table};
 
 fn every_type() -> Vec<(Column, ArrayRef)> {
     let c = |name: &str, ty, native: &str| column(name, ty, true, native);
@@ -72,7 +72,7 @@ async fn every_type_survives_a_plugin_that_returns_it() {
     assert_eq!(binding.output().columns, table.columns);
     let kinds = vec![Kind::Insert, Kind::Before, Kind::After];
     let input = batch(&table, kinds.clone(), arrays.clone());
-    let applied = binding.apply(&input).await.unwrap();
+    let applied = binding.apply(&input, &place()).await.unwrap();
     applied.batch.check();
     for (came, column) in applied.batch.columns.iter().zip(&table.columns) {
         let input = &input.columns[table.column(&column.name).unwrap()];
@@ -82,7 +82,7 @@ async fn every_type_survives_a_plugin_that_returns_it() {
     let kinds = vec![Kind::Insert, Kind::Insert];
     let sliced: Vec<ArrayRef> = arrays.iter().map(|array| array.slice(1, 2)).collect();
     let input = batch(&table, kinds, sliced);
-    let applied = binding.apply(&input).await.unwrap();
+    let applied = binding.apply(&input, &place()).await.unwrap();
     for (came, input) in applied.batch.columns.iter().zip(&input.columns) {
         assert_eq!(came, input);
     }

@@ -255,6 +255,7 @@ impl Filling {
             runs: tight(self.runs),
             columns: arrays,
             absent,
+            routing: None,
         };
         (batch, size, wrong)
     }

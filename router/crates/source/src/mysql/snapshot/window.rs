@@ -148,6 +148,7 @@ mod tests {
                 Arc::new(StringArray::from_iter_values(rows.iter().map(|r| r.2))),
             ],
             absent: Vec::new(),
+            routing: None,
         }
     }
 
