@@ -12,8 +12,8 @@ use crate::formats::{Text, digits, json};
 
 /// Tables whose plans are kept; when there are more, all are made anew as they come.
 const PLANS: usize = 256;
-/// Room for the envelope's own words and numbers, beside [`Prefix`] and the images.
-const ENVELOPE: usize = 256;
+/// Room for the envelope's own words and numbers, beside [`Prefix`] and the images; a routing has 200 bytes at most.
+const ENVELOPE: usize = 512;
 
 /// Writes a source's events; keeps what can be kept from block to block.
 #[derive(Debug)]
@@ -241,7 +241,15 @@ impl Records<'_> {
             0 => json::put(buf, at, b"null"),
             thread => json::integer(buf, at, i64::from(thread)),
         };
-        at = json::put(buf, at, b",\"query\":null},\"transaction\":null,\"op\":\"");
+        at = json::put(buf, at, b",\"query\":null");
+        let image = event.after.or(event.before);
+        if let Some(place) = image.and_then(|row| view.batch.routing(row as usize)) {
+            // letters, digits, `_`, `-` and `.`: nothing to escape
+            at = json::put(buf, at, b",\"routing\":\"");
+            at = json::put(buf, at, place.as_bytes());
+            at = json::put(buf, at, b"\"");
+        }
+        at = json::put(buf, at, b"},\"transaction\":null,\"op\":\"");
         buf[at] = match event.op {
             Op::Read => b'r',
             Op::Create => b'c',
