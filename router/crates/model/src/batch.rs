@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
-use arrow_array::{Array, ArrayRef, StringArray};
+use arrow_array::{Array, ArrayRef};
 use arrow_buffer::BooleanBuffer;
 use arrow_schema::DataType;
 use bytemuck::{Pod, Zeroable};
@@ -80,8 +80,8 @@ pub struct Batch {
     /// bit set for each cell that is absent. An absent cell is also an Arrow null.
     pub absent: Vec<Option<BooleanBuffer>>,
     /// Where each image goes, if a transform chose that by the row's content: what the sink puts behind the name of its
-    /// destination. NULL = the destination itself.
-    pub routing: Option<StringArray>,
+    /// destination. Texts; NULL = the destination itself.
+    pub routing: Option<ArrayRef>,
 }
 
 /// What happened to a row.
@@ -130,7 +130,7 @@ impl Batch {
     /// Where the image goes behind the name of the destination, if a transform chose that.
     pub fn routing(&self, row: usize) -> Option<&str> {
         let routing = self.routing.as_ref()?;
-        routing.is_valid(row).then(|| routing.value(row))
+        routing.is_valid(row).then(|| routing.as_string::<i32>().value(row))
     }
 
     /// The rows of one run.
@@ -165,7 +165,10 @@ impl Batch {
             assert_eq!(*array.data_type(), column.ty.layout(), "{}: the type's layout", column.name);
         }
         assert!(self.absent.is_empty() || self.absent.len() == self.columns.len(), "absent: all or none");
-        assert!(self.routing.as_ref().is_none_or(|r| r.len() == self.rows()), "routing: one for each image");
+        if let Some(routing) = &self.routing {
+            assert_eq!(routing.len(), self.rows(), "routing: one for each image");
+            assert_eq!(*routing.data_type(), DataType::Utf8, "routing: texts");
+        }
         assert_eq!(self.runs.is_empty(), self.rows() == 0, "rows belong to runs");
         assert!(self.runs.first().is_none_or(|r| r.row == 0), "the first run starts at row 0");
         assert!(self.runs.windows(2).all(|w| w[0].row < w[1].row), "runs rise");

@@ -1,6 +1,5 @@
 //! What happens to events when row images are dropped, and when an update changes the key.
 
-use arrow_array::cast::AsArray;
 use arrow_array::{Array, ArrayRef, BooleanArray};
 use arrow_buffer::BooleanBuffer;
 use arrow_select::filter::{FilterBuilder, filter};
@@ -60,10 +59,7 @@ pub fn keep_images(batch: &Batch, keep: &[bool]) -> Kept {
         BooleanArray::from(kept.to_data()).values().clone()
     };
     let absent = batch.absent.iter().map(|bits| bits.as_ref().map(cut_bits)).collect();
-    let routing = batch.routing.as_ref().map(|routing| {
-        let kept = plan.filter(routing).expect("a mask of the column's length");
-        kept.as_string().clone()
-    });
+    let routing = batch.routing.as_ref().map(cut);
     let batch = Batch { table: batch.table.clone(), kinds, runs, columns, absent, routing };
     Kept { batch, dropped_events }
 }

@@ -28,7 +28,7 @@ pub(crate) struct Piece {
     /// Empty = all.
     keep: Vec<u8>,
     rejects: Vec<wit::Reject>,
-    routing: Option<StringArray>,
+    routing: Option<ArrayRef>,
 }
 
 /// The longest place that a plugin may send an image to, bytes: destinations' names have 249 (Kafka) or less.
@@ -93,19 +93,19 @@ impl Piece {
 }
 
 /// Where images go, checked.
-fn places(came: wit::ColumnResult, rows: usize) -> Result<StringArray, String> {
+fn places(came: wit::ColumnResult, rows: usize) -> Result<ArrayRef, String> {
     let text = Column { name: String::new(), ty: ColumnType::Text, nullable: true, native: String::new() };
     if came.states.contains(&2) {
         return Err("a place is absent".to_owned());
     }
     let before = Before { rows, cells: None, absent: None, read: false };
-    let array = scatter(came, &text, &before)?.array.as_string::<i32>().clone();
+    let array = scatter(came, &text, &before)?.array;
     let good = |place: &str| {
         (1..=ROUTING).contains(&place.len())
             && !place.starts_with('.')
             && place.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.'))
     };
-    if array.iter().flatten().all(good) {
+    if array.as_string::<i32>().iter().flatten().all(good) {
         Ok(array)
     } else {
         Err(format!("a place is not 1 to {ROUTING} letters, digits, `_`, `-` and `.`, or starts with `.`"))
@@ -212,7 +212,7 @@ fn join(pieces: &[Piece], n: usize, rows: usize) -> Result<(ArrayRef, Option<Boo
 }
 
 /// Where the images of the whole batch go: as the pieces say, else as an earlier transform said.
-fn join_routing(batch: &Batch, pieces: &[Piece]) -> Result<Option<StringArray>, String> {
+fn join_routing(batch: &Batch, pieces: &[Piece]) -> Result<Option<ArrayRef>, String> {
     if pieces.iter().all(|piece| piece.routing.is_none()) {
         return Ok(batch.routing.clone());
     }
@@ -222,9 +222,8 @@ fn join_routing(batch: &Batch, pieces: &[Piece]) -> Result<Option<StringArray>, 
     let arrays: Vec<ArrayRef> = pieces
         .iter()
         .zip(ends)
-        .map(|(piece, end)| piece.routing.clone().map_or_else(|| nulls(piece, end), |r| Arc::new(r)))
+        .map(|(piece, end)| piece.routing.clone().unwrap_or_else(|| nulls(piece, end)))
         .collect();
     let arrays: Vec<_> = arrays.iter().map(AsRef::as_ref).collect();
-    let array = concat(&arrays).map_err(|error| error.to_string())?;
-    Ok(Some(array.as_string().clone()))
+    concat(&arrays).map(Some).map_err(|error| error.to_string())
 }

@@ -7,7 +7,6 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 
 use arrow_array::builder::StringBuilder;
-use arrow_array::cast::AsArray as _;
 use arrow_array::types::UInt32Type;
 use arrow_array::{Array, ArrayRef, Int32Array, Int64Array, PrimitiveArray, StringArray, UInt64Array};
 use arrow_buffer::BooleanBuffer;
@@ -99,7 +98,7 @@ fn keep_deleted(batch: &mut Batch, gone: &[bool]) -> Vec<bool> {
         let old = absent.clone();
         *absent = BooleanBuffer::collect_bool(rows.len(), |row| old.value(rows.value(row) as usize));
     }
-    batch.routing = batch.routing.take().map(|routing| gathered(&routing, &rows).as_string().clone());
+    batch.routing = batch.routing.take().map(|routing| gathered(&routing, &rows));
     batch.kinds = kinds;
     batch.runs = runs;
     after

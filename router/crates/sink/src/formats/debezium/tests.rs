@@ -325,7 +325,8 @@ fn a_place_chosen_by_a_transform_stands_in_the_source() {
     let schema = table("users", &[("name", ColumnType::Text)]);
     let mut block = block(0, 2, &[insert(&schema, 0, vec![text("a")]), insert(&schema, 1, vec![text("b")])]);
     let place = "p".repeat(200);
-    block.batches[0].routing = Some(arrow_array::StringArray::from(vec![Some(place.as_str()), None]));
+    block.batches[0].routing =
+        Some(Arc::new(arrow_array::StringArray::from(vec![Some(place.as_str()), None])));
     let lines = render(&DebeziumConfig::default(), &block);
     let parsed: Vec<Value> = lines.iter().map(|line| serde_json::from_str(line).unwrap()).collect();
     assert_eq!(parsed[0]["source"]["routing"], Value::from(place));
