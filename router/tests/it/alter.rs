@@ -65,7 +65,7 @@ async fn write(conn: &mut Conn, id: u64, told: &mut Vec<Told>) -> anyhow::Result
     let written = async {
         conn.query_drop(format!("BEGIN; INSERT INTO t (id) VALUES ({id})")).await?;
         let row = row(conn, id).await?;
-        if id % 3 == 0 {
+        if id.is_multiple_of(3) {
             conn.query_drop(format!("DELETE FROM t WHERE id = {id}")).await?;
         }
         conn.query_drop("COMMIT").await?;
@@ -74,7 +74,7 @@ async fn write(conn: &mut Conn, id: u64, told: &mut Vec<Told>) -> anyhow::Result
     match written.await {
         Ok(row) => {
             told.push(("c".to_owned(), row.clone()));
-            if id % 3 == 0 {
+            if id.is_multiple_of(3) {
                 told.push(("d".to_owned(), row));
             }
             Ok(())

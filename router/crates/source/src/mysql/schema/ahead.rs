@@ -22,6 +22,8 @@ use crate::mysql::{Config, identity};
 
 /// How long reading ahead may take while the stream stands: the server waits a minute for a reader that reads nothing.
 const AHEAD: Duration = Duration::from_secs(25);
+/// How long it may take before the stream begins: for whoever was away for days.
+const FORESEE: Duration = Duration::from_secs(3600);
 /// Tables that may have statements ahead; with more, the answer is that it cannot be said.
 const MOST: usize = 100_000;
 /// The longest statement: max_allowed_packet ends at 1 GiB.
@@ -82,7 +84,7 @@ pub(super) async fn read_ahead(
     };
     let dump = Dump::start(conn, config, server_id, from).await?;
     ahead.whole = false;
-    let deadline = Some(Instant::now() + AHEAD);
+    let deadline = Instant::now() + AHEAD;
     let (gtids, last) = (&mut ahead.gtids, &mut ahead.last);
     let whole = walk(dump, &catalog.after, deadline, |found| match found {
         // the end that is read to is that of a transaction: by then all of these are whole
@@ -118,14 +120,20 @@ pub(crate) async fn foresee(history: &mut History, config: &Config, from: From<'
     let server_id = identity::server_id(&mut conn, &config).await?;
     let dump = Dump::start(conn, &config, server_id, from).await?;
     let modes = shadow.modes;
-    let followed = walk(dump, &until, None, |found| {
+    let deadline = Instant::now() + FORESEE;
+    let followed = walk(dump, &until, deadline, |found| {
         if let Found::Statement(query, _) = found {
             shadow.follow(&Said::of(query, modes));
         }
         true
     });
-    followed.await?;
-    history.suspect(&shadow);
+    if followed.await? {
+        history.suspect(&shadow);
+    } else {
+        tracing::warn!(
+            "too much lies ahead: a table that was changed without the binlog is found only behind it"
+        );
+    }
     Ok(())
 }
 
@@ -140,7 +148,7 @@ enum Found<'a> {
 async fn walk(
     mut dump: Dump,
     until: &Place,
-    deadline: Option<Instant>,
+    deadline: Instant,
     mut each: impl FnMut(Found<'_>) -> bool,
 ) -> Result<bool, Fault> {
     let mut at = Place::default();
@@ -183,10 +191,10 @@ async fn walk(
             }
         }
         if at < *until {
-            if deadline.is_some_and(|d| Instant::now() >= d) {
+            if Instant::now() >= deadline {
                 return Ok(false);
             }
-            dump.fill(deadline).await?;
+            dump.fill(Some(deadline)).await?;
         }
     }
     Ok(true)
