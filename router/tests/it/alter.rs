@@ -303,6 +303,9 @@ async fn a_change_that_is_hidden_while_forebay_is_away_puts_its_table_aside() {
         rig.status().await["sources"][0]["quarantined"].as_array().unwrap().len() == 1
     })
     .await;
+    // what is delivered is durable, and so is what came before it
+    rig.database.exec("INSERT INTO fine VALUES (2, 2)").await.unwrap();
+    eventually("the other table goes on", LONG, || async { of("fine").len() == 2 }).await;
     // known also to a Forebay that does not reach the server, so that nothing that was kept is deleted
     rig.forebay.kill9().unwrap();
     server.stop().await.unwrap();
