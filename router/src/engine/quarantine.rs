@@ -4,8 +4,19 @@
 use std::sync::Arc;
 
 use forebay_changelog::{Entry, Log, Want};
-use forebay_model::{Fault, VIRTUAL_DATABASE};
-use forebay_source::mysql::{Capture, Definition, Recovery};
+use forebay_model::{Fault, Note, VIRTUAL_DATABASE};
+use forebay_source::mysql::{Capture, Definition, Quarantined, Recovery};
+
+/// The quarantines as of the changelog's position.
+///
+/// # Errors
+/// If the changelog cannot be read.
+pub(super) async fn noted(log: &Log) -> Result<Vec<Quarantined>, Fault> {
+    let log = log.clone();
+    let notes = tokio::task::spawn_blocking(move || log.notes()).await.expect("notes are read")?;
+    let notes: Vec<Note> = notes.into_iter().map(|(key, value)| Note { key, value: Some(value) }).collect();
+    Ok(Quarantined::of_notes(&notes))
+}
 
 /// Tries once.
 ///
@@ -28,14 +39,21 @@ pub(super) async fn release(
 }
 
 async fn decode(log: &Log, capture: &mut Capture, definition: &Definition) -> Result<bool, Fault> {
-    let mut recovery = Recovery::new(definition.clone())?;
     let head = log.head();
     let want: Want = Arc::new(|database, _| database == VIRTUAL_DATABASE);
+    let (database, table) = (definition.database(), definition.table());
+    // the log may still hold what earlier quarantines of the table have kept, and what became of that
+    let mut all = 0;
+    let mut reader = log.reader(log.first())?.wanting(want.clone());
+    while let Some(kept) = reader.try_next().await?.filter(|kept| kept.first < head) {
+        all += Recovery::kept(&kept, database, table);
+    }
+    let quarantined = capture.quarantined();
+    let this = quarantined.iter().find(|q| q.database == database && q.table == table);
+    let others = all.saturating_sub(this.map_or(0, |q| q.events));
+    let mut recovery = Recovery::new(definition.clone())?.behind(others);
     let mut reader = log.reader(log.first())?.wanting(want);
-    while let Some(kept) = reader.try_next().await? {
-        if kept.first >= head {
-            break;
-        }
+    while let Some(kept) = reader.try_next().await?.filter(|kept| kept.first < head) {
         let block = recovery.decode(&kept)?;
         log.append(Entry { block: Some(block), ..Entry::default() }).await?;
     }

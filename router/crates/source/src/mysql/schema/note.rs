@@ -39,6 +39,17 @@ pub struct Quarantined {
     pub events: u64,
 }
 
+impl Quarantined {
+    /// The quarantines that notes tell of, for whoever must know before the source is connected.
+    pub fn of_notes<'a>(notes: impl IntoIterator<Item = &'a Note>) -> Vec<Quarantined> {
+        let quarantined = |note| match read(note) {
+            Read::Quarantined(_, quarantined) => Some(quarantined),
+            _ => None,
+        };
+        notes.into_iter().filter_map(quarantined).collect()
+    }
+}
+
 const SCHEMA: &str = "schema/";
 const QUARANTINE: &str = "quarantine/";
 
