@@ -7,7 +7,6 @@ use arrow_array::cast::AsArray as _;
 use forebay_model::{Fault, Note, schema_changes};
 
 use super::schema::{Definition, Quarantined};
-use crate::codes;
 
 use super::snapshot::{SnapshotCommand, SnapshotStatus, Snapshots};
 use super::stream::{Captured, Stats, Stream};
@@ -40,7 +39,8 @@ impl Capture {
         let stream = Stream::resume(config, start, limits, notes).await?;
         let position = stream.position().clone();
         // of the hosts, the one that the stream reads: a chunk's place is one in that server's binlog
-        let snapshots = Snapshots::new(stream.config(), settings, limits, position, notes)?;
+        let place = (stream.began().clone(), stream.is_by_file());
+        let snapshots = Snapshots::new(stream.config(), settings, limits, position, place, notes)?;
         Ok(Capture { stream, snapshots, ready: VecDeque::new() })
     }
 
@@ -54,7 +54,7 @@ impl Capture {
             if let Some(captured) = self.ready.pop_front() {
                 return Ok(captured);
             }
-            self.snapshots.give(&mut self.ready);
+            self.snapshots.give(&mut self.ready, self.stream.asides());
             self.snapshots.dispatch();
             if !self.ready.is_empty() {
                 continue;
@@ -85,13 +85,6 @@ impl Capture {
     /// # Errors
     /// If there is no such snapshot, or already one with that id, or the request makes no sense.
     pub fn command(&mut self, command: SnapshotCommand) -> Result<(), Fault> {
-        // without GTIDs nothing says when a server has executed what it sent: a SELECT could be older than the stream
-        if self.stream.is_by_file() && matches!(command, SnapshotCommand::Begin(_)) {
-            let what = "a snapshot needs GTIDs, and the source is read by file and offset";
-            return Err(Fault::new(codes::SNAPSHOT_REQUEST, what).fix(
-                "set gtid_mode and enforce_gtid_consistency to ON, or the source's `snapshot` to never",
-            ));
-        }
         self.snapshots.command(command)
     }
 

@@ -16,8 +16,8 @@ use tokio::time::Instant;
 use super::dump::{Dump, From};
 use super::reach::{Reached, reach};
 use super::relation::Way;
-use super::schema::{self, Ahead, History, Lookup};
-use super::transactions::{Taken, TakenAgain, Transactions};
+use super::schema::{self, Ahead, History, Lookup, Place};
+use super::transactions::{Asides, Taken, TakenAgain, Transactions};
 use super::{Config, Limits, Start, faults, identity};
 
 /// What [`Stream::next`] gives.
@@ -73,6 +73,8 @@ enum Read {
 pub struct Stream {
     /// Standing at the host that is read.
     config: Config,
+    /// Where the server's binlog ended when it was connected.
+    end: Place,
     /// Which server this is, if that was not noted yet.
     note: Option<Note>,
     dump: Dump,
@@ -129,7 +131,7 @@ impl Stream {
         // another start is not where the notes are of
         let mut history = History::new(config, notes, matches!(start, Start::At(_)))?;
         let now = matches!(start, Start::Now);
-        let Reached { mut conn, config, server_id, position, way, note } =
+        let Reached { mut conn, config, server_id, position, way, end, note } =
             reach(config, &start, notes).await?;
         // whoever takes what is read may be busy or full for a while: the server must bear that
         conn.query("SET SESSION net_write_timeout = 3600")
@@ -164,6 +166,7 @@ impl Stream {
         }
         Ok(Stream {
             config,
+            end,
             note,
             dump,
             again: None,
@@ -193,6 +196,16 @@ impl Stream {
     /// Whether the position counts by file and offset, and not by GTIDs.
     pub(crate) fn is_by_file(&self) -> bool {
         self.transactions.by_file
+    }
+
+    /// Where the server's binlog ended when it was connected: what was read on earlier connections lies before it.
+    pub(crate) fn began(&self) -> &Place {
+        &self.end
+    }
+
+    /// Where events ended that say nothing of what the server has committed.
+    pub(crate) fn asides(&self) -> &Asides {
+        &self.transactions.asides
     }
 
     /// What was read and decoded so far, if not yet given.

@@ -240,7 +240,8 @@ impl Recovery {
         let bytes = |column: usize| batch.columns[column].as_binary::<i32>().value(row);
         let kind = batch.columns[2].as_primitive::<Int32Type>().value(row) as u8;
         let seconds = batch.columns[5].as_primitive::<Int64Type>().value(row) as u32;
-        let map = TableMap::parse(bytes(3)).map_err(|_| damaged(&self.key))?;
+        let mariadb = from.2.gtid.as_ref().is_some_and(|g| g.domain_and_server().is_some());
+        let map = TableMap::parse(bytes(3), mariadb).map_err(|_| damaged(&self.key))?;
         let whole = if map.full {
             map
         } else {

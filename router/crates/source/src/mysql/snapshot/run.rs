@@ -11,6 +11,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
+use super::super::schema::Place;
 use super::super::stream::Captured;
 use super::super::wire::Conn;
 use super::super::{Config, Limits, SnapshotSettings};
@@ -114,13 +115,16 @@ pub(crate) struct Snapshots {
     pub(super) position: Position,
     /// Whether it has given no piece of another one since.
     pub(super) between: bool,
+    /// Where the binlog of the stream's server ended when it was connected.
+    pub(super) began: Place,
     numbers: u64,
     /// Notes to be given with the next position.
     pub(super) dirty: BTreeMap<String, Option<Vec<u8>>>,
 }
 
 impl Snapshots {
-    /// Goes on with what was noted, beside a stream that begins at `position`.
+    /// Goes on with what was noted, beside a stream that begins at `position`, on a server whose binlog ended at `began`, and
+    /// that counts by file and offset or by GTIDs.
     ///
     /// # Errors
     /// If a note cannot be read.
@@ -129,6 +133,7 @@ impl Snapshots {
         settings: SnapshotSettings,
         limits: Limits,
         position: Position,
+        (began, by_file): (Place, bool),
         notes: &[Note],
     ) -> Result<Self, Fault> {
         let replica = settings.replica.as_ref().map(|(host, port)| Config {
@@ -136,7 +141,7 @@ impl Snapshots {
             port: *port,
             ..config.clone()
         });
-        let reading = Reading { source: config.clone(), replica, settings, limits };
+        let reading = Reading { source: config.clone(), replica, by_file, settings, limits };
         let mut snapshots = Snapshots {
             reading: Arc::new(reading),
             runs: Vec::new(),
@@ -147,6 +152,7 @@ impl Snapshots {
             hasher: Hasher::default(),
             position,
             between: true,
+            began,
             numbers: 0,
             dirty: BTreeMap::new(),
         };
