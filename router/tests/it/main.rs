@@ -6,6 +6,7 @@ mod definitions;
 mod demo;
 mod docs;
 mod faults;
+mod large;
 mod plugins;
 mod rig;
 mod snapshots;
