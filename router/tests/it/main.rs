@@ -8,6 +8,7 @@ mod demo;
 mod docs;
 mod failover;
 mod faults;
+mod large;
 mod plugins;
 mod rig;
 mod snapshots;
