@@ -302,7 +302,7 @@ async fn read_ahead(
                         body = &inflated;
                     }
                     let query = Query::parse(body).map_err(|_| garbled())?;
-                    if query.meaning() == Meaning::Other {
+                    if matches!(query.meaning(), Meaning::Other | Meaning::Rows) {
                         note_statement(ahead, &query, catalog, at.clone());
                     }
                 }
