@@ -13,8 +13,9 @@ pub const VIRTUAL_DATABASE: &str = "forebay";
 /// `forebay.schema_changes`: what changed about captured tables and when, where it lies in the order of changes.
 ///
 /// `database`, `table`; `statement`, NULL where the change was seen in the rows' own table map and not as a statement;
-/// `change`, what changed (`kind`: create, alter, rename, drop, truncate; columns added, dropped, renamed, retyped, moved; the
-/// key); `at`, when it was committed.
+/// `change`, what changed (`kind`: create, alter, rename, drop, truncate, and one each for partitions and tablespaces whose rows
+/// come or go without events, such as drop_partition; columns added, dropped, renamed, retyped, moved; the key); `at`, when it
+/// was committed.
 pub fn schema_changes() -> &'static Arc<TableSchema> {
     static TABLE: LazyLock<Arc<TableSchema>> = LazyLock::new(|| {
         let text = ColumnType::Text;

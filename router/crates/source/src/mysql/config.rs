@@ -60,7 +60,18 @@ impl Config {
         !SYSTEM.contains(&database) && self.tables.iter().any(|p| p.matches(database, table))
     }
 
-    /// Whether a statement, run with this default database, can change a captured table. It can where the default
+    /// Whether the database may have a captured table, in whatever case its name is written.
+    pub(crate) fn may_capture_in(&self, database: &[u8]) -> bool {
+        let database = String::from_utf8_lossy(database).to_lowercase();
+        let mut patterns = self.tables.iter().map(|p| p.as_str().to_lowercase());
+        !SYSTEM.contains(&database.as_str())
+            && patterns.any(|pattern| {
+                let databases = pattern.split_once('.').map_or("*", |(databases, _)| databases);
+                TablePattern::new(&format!("{databases}.*")).map_or(true, |p| p.matches(&database, "t"))
+            })
+    }
+
+    /// Whether a statement, run with this default database, can change a captured table, as far as its text tells. It can where the default
     /// database has one, and where its text has the names of one: views, triggers and foreign keys may hide the rest.
     pub(crate) fn may_change(&self, database: &[u8], statement: &[u8]) -> bool {
         let lower = |bytes: &[u8]| String::from_utf8_lossy(bytes).to_lowercase();

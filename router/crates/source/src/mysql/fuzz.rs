@@ -35,6 +35,7 @@ pub fn events(bytes: &[u8]) {
             match transactions.take(&Event { header, body }) {
                 Ok(Taken::Part) => drop(transactions.building.finish()),
                 Ok(Taken::AskSpecials(_)) => transactions.told(Vec::new()),
+                Ok(Taken::FindBranch(xid)) => transactions.found_branch(*xid, None),
                 Ok(Taken::Whole) => break,
                 Ok(Taken::Again(_) | Taken::AskVersion) | Err(_) => return,
             }

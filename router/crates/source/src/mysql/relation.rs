@@ -108,6 +108,16 @@ fn has_what_was_read(server: &ServerState, position: &Position, same: bool) -> R
     if position.gtids.is_subset(&server.executed) {
         return Ok(());
     }
+    // nothing of one kind is comparable to anything of the other
+    let (kind, other) = if server.is_mariadb() { ("MariaDB", "MySQL") } else { ("MySQL", "MariaDB") };
+    if server.is_mariadb() == position.gtids.entries().next().is_some() {
+        let what = format!(
+            "{} is another server: it is a {kind}, and the position is one of a {other} ({} was read)",
+            server.address, position.gtids
+        );
+        return Err(Fault::new(codes::SERVER_FOREIGN, what)
+            .fix(format!("point the source at the right server, {CHOICES}, and take a new snapshot")));
+    }
     let missing = lacking(&position.gtids, &server.executed);
     let address = &server.address;
     let has = if server.executed.is_empty() { "nothing".to_owned() } else { server.executed.to_string() };
@@ -288,6 +298,30 @@ mod tests {
         let fault = case(server(A, "A:1-10", "A:1-8"), "A:1-5", codes::PURGED);
         assert!(fault.message().contains(&format!("{A}:6-8 ")), "{fault}");
         case(server(B, "A:1-10", "A:1-8"), "", codes::PURGED);
+    }
+
+    #[test]
+    fn a_position_of_the_other_kind_is_foreign() {
+        let mariadb = |executed: &str, follows: Option<&str>| ServerState {
+            version: "10.11.18-MariaDB".into(),
+            follows: follows.map(str::to_owned),
+            ..server("", executed, "")
+        };
+        let refusal = |s: &ServerState, gtids: &str, r: Option<&Remembered>| {
+            let fault = refused(s, &read(gtids), r);
+            (fault.code(), fault.message().clone())
+        };
+        let was = from(A, true);
+        for follows in [None, Some("")] {
+            let (code, what) = refusal(&mariadb("0-1-50", follows), "A:1-10", Some(&was));
+            assert_eq!(code, codes::SERVER_FOREIGN, "{what}");
+            assert!(what.contains("it is a MariaDB") && what.contains("one of a MySQL"), "{what}");
+        }
+        let (code, what) = refusal(&server(A, "A:1-10", ""), "0-1-50", None);
+        assert_eq!(code, codes::SERVER_FOREIGN, "{what}");
+        assert!(what.contains("it is a MySQL"), "{what}");
+        // of its own kind it may well be one that was promoted too early
+        assert_eq!(refusal(&mariadb("0-1-40", None), "0-1-50", None).0, codes::POSITION_AHEAD);
     }
 
     #[test]

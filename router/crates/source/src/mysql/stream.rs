@@ -13,6 +13,7 @@ use std::collections::VecDeque;
 use forebay_model::{Block, Fault, Gtid, Note, Position};
 use tokio::time::Instant;
 
+use super::binlog::Xid;
 use super::dump::{Dump, From};
 use super::reach::{Reached, reach};
 use super::relation::Way;
@@ -64,6 +65,8 @@ enum Read {
     Again(Box<Gtid>),
     /// The history must ask what a table looked like before its rows can be taken.
     AskVersion,
+    /// An XA transaction must be looked for that was prepared before reading began.
+    FindBranch(Box<Xid>),
     /// MariaDB must be asked for types of a table that no table map shows.
     AskSpecials(Box<(String, String)>),
 }
@@ -100,6 +103,8 @@ pub struct Stream {
     failed: Option<Fault>,
     /// The history's question to the server, under way.
     lookup: Option<Lookup>,
+    /// The search for an XA transaction, under way.
+    search: Option<questions::Search>,
     /// What was read ahead for earlier questions.
     ahead: Ahead,
     /// Somebody waits for the next position.
@@ -183,6 +188,7 @@ impl Stream {
             given: Instant::now(),
             pieces: false,
             lookup: None,
+            search: None,
             ahead: Ahead::default(),
             hurry: false,
         })
@@ -247,6 +253,10 @@ impl Stream {
                     } else {
                         self.ask().await?;
                     }
+                    continue;
+                }
+                Ok(Read::FindBranch(xid)) => {
+                    self.find_branch(*xid).await?;
                     continue;
                 }
                 Ok(Read::AskSpecials(table)) => {
@@ -321,6 +331,7 @@ impl Stream {
                 Taken::Part => return Ok(Read::Full),
                 Taken::Again(gtid) => return Ok(Read::Again(gtid)),
                 Taken::AskVersion => return Ok(Read::AskVersion),
+                Taken::FindBranch(xid) => return Ok(Read::FindBranch(xid)),
                 Taken::AskSpecials(table) => return Ok(Read::AskSpecials(table)),
             }
             self.dump.done();

@@ -7,6 +7,7 @@
 mod asides;
 mod queries;
 mod rows;
+mod savepoints;
 mod tables;
 mod xa;
 
@@ -15,7 +16,7 @@ use std::sync::Arc;
 
 use forebay_model::{Fault, Gtid, Position};
 
-use super::binlog::{Event, GtidEvent, Header, MariaDbGtid, Query, Rotate, Special, inflate, kinds};
+use super::binlog::{Event, GtidEvent, Header, MariaDbGtid, Query, Rotate, Special, Xid, inflate, kinds};
 use super::blocks::{Building, Opened, Resume};
 use super::cursor::Garbled;
 use super::decode::Plan;
@@ -41,6 +42,9 @@ pub(crate) enum Taken {
     Again(Box<Gtid>),
     /// The history has a question for the server (what the table looked like); it must be offered again with the answer.
     AskVersion,
+    /// This XA transaction was prepared before reading began: it must be looked for, and
+    /// [`Transactions::found_branch`] told; then the event must be offered again.
+    FindBranch(Box<Xid>),
     /// MariaDB must be asked which types this database's table has that no table map shows, and
     /// [`Transactions::told`]; then it must be offered again.
     AskSpecials(Box<(String, String)>),
@@ -75,8 +79,9 @@ pub(crate) struct Transactions {
     open: Option<Opened>,
     /// Whether the transaction at hand has begun (a GTID alone may be followed by DDL).
     begun: bool,
-    /// Whether it holds rows of captured tables.
-    rows: bool,
+    /// How many rows events of captured tables it holds.
+    rows: u64,
+    savepoints: savepoints::Savepoints,
     /// Where the event before ends, in full (the header has 32 bits of it).
     end: u64,
     resume: Resume,
@@ -112,7 +117,8 @@ impl Transactions {
             kept: 0,
             open: None,
             begun: false,
-            rows: false,
+            rows: 0,
+            savepoints: savepoints::Savepoints::default(),
             resume: Resume::default(),
             xa: xa::Branches::default(),
             is_mariadb: false,
@@ -292,7 +298,8 @@ impl Transactions {
         }
         self.position.pos = self.full_end(&event.header);
         self.moves += 1;
-        (self.begun, self.rows) = (false, false);
+        (self.begun, self.rows) = (false, 0);
+        self.savepoints.clear();
         self.building.end_transaction();
         self.stand();
     }

@@ -9,6 +9,7 @@ mod position;
 mod preflight;
 mod schema;
 mod snapshot;
+mod statements;
 mod stream;
 mod text;
 mod types;

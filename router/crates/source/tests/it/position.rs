@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use forebay_kit::mysql_async::prelude::Queryable as _;
 use forebay_kit::{Server, eventually};
 use forebay_model::{GtidSet, Position};
 use forebay_source::codes;
@@ -195,9 +196,31 @@ async fn the_outlook_of_a_file() {
     // nothing is deleted by itself
     server.exec("SET GLOBAL binlog_expire_logs_seconds = 0").await.unwrap();
     assert_eq!(outlook(&config, &position, &notes).await.unwrap().hours_left, None);
+    // a prepared transaction of an older file is still needed, whatever was read behind it
+    let mut reader = connect(&config, Start::At(position.clone())).await;
+    let database = server.database("xa").await.unwrap();
+    let mut branch = database.connect().await.unwrap();
+    for sql in ["XA START 'a'", "INSERT INTO shop.t VALUES (50)", "XA END 'a'", "XA PREPARE 'a'"] {
+        branch.query_drop(sql).await.unwrap();
+    }
+    let (held, _, _) = server.binlog_end().await.unwrap();
+    server
+        .exec("FLUSH BINARY LOGS; INSERT INTO shop.t VALUES (51); FLUSH BINARY LOGS; INSERT INTO shop.t VALUES (52)")
+        .await
+        .unwrap();
+    let (got, behind) = take(&mut reader, 4).await;
+    assert_eq!(got[2..], ["t +51", "t +52"]);
+    assert!(behind.file > held);
+    assert_eq!(outlook(&config, &behind, &notes).await.unwrap().oldest_file_needed, held);
+    branch.query_drop("XA COMMIT 'a'").await.unwrap();
+    let (got, behind) = take(&mut reader, 1).await;
+    assert_eq!(got, ["t +50"]);
+    assert_eq!(outlook(&config, &behind, &notes).await.unwrap().oldest_file_needed, behind.file);
+    drop(reader);
     // too late
     let gone = || async {
-        server.exec("PURGE BINARY LOGS TO 'binlog.000004'").await?;
+        let newest = server.binlog_end().await?.0;
+        server.exec(&format!("PURGE BINARY LOGS TO '{newest}'")).await?;
         let left: Vec<(String, u64, String)> = server.query("SHOW BINARY LOGS").await?;
         anyhow::ensure!(left.len() == 1, "a reader holds the file");
         Ok::<_, anyhow::Error>(())

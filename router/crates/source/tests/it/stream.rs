@@ -560,3 +560,68 @@ async fn a_change_arrives_at_once() {
     // the best of many: the rest is the machine's business
     assert!(best < Duration::from_millis(50), "{best:?}");
 }
+
+#[tokio::test]
+async fn an_xa_transaction_of_before_the_start() {
+    let server = Server::start(&[]).await.unwrap();
+    let database = server.database("early").await.unwrap();
+    database
+        .exec("CREATE TABLE t (id INT PRIMARY KEY); CREATE TABLE other (id INT PRIMARY KEY)")
+        .await
+        .unwrap();
+    let name = database.name();
+    let prepare = async |xid: &str, table: &str, id: u32| {
+        let sql = [
+            format!("XA START '{xid}'"),
+            format!("INSERT INTO {table} VALUES ({id})"),
+            format!("XA END '{xid}'"),
+            format!("XA PREPARE '{xid}'"),
+        ];
+        let mut conn = database.connect().await.unwrap();
+        for sql in sql {
+            conn.query_drop(&sql).await.unwrap_or_else(|e| panic!("{sql}: {e}"));
+        }
+    };
+    // the name was used before, and the branch lies in an older file
+    prepare("a", "t", 7).await;
+    database.exec("XA ROLLBACK 'a'").await.unwrap();
+    prepare("a", "t", 1).await;
+    prepare("b", "other", 2).await;
+    database.exec("FLUSH BINARY LOGS; INSERT INTO t VALUES (3)").await.unwrap();
+    let mut stream = connect(&config(&server, &[format!("{name}.t")]), Start::Now).await;
+    database
+        .exec("XA COMMIT 'b'; INSERT INTO t VALUES (4); XA COMMIT 'a'; INSERT INTO t VALUES (5)")
+        .await
+        .unwrap();
+    let (got, end) = take(&mut stream, 3).await;
+    assert_eq!(got, ["t +4", "t +1", "t +5"]);
+    assert_eq!(end.gtids, server.binlog_end().await.unwrap().2.parse().unwrap());
+
+    // purged: its rows are not known, and that is said
+    prepare("c", "t", 8).await;
+    database.exec("FLUSH BINARY LOGS").await.unwrap();
+    let mut stream = connect(&config(&server, &[format!("{name}.t")]), Start::Now).await;
+    let newest = server.binlog_end().await.unwrap().0;
+    database.exec(&format!("PURGE BINARY LOGS TO '{newest}'; XA COMMIT 'c'")).await.unwrap();
+    let fault = fault(&mut stream).await;
+    assert_eq!(fault.code(), codes::XA, "{fault}");
+}
+
+#[tokio::test]
+async fn a_server_with_smaller_row_images_is_read() {
+    for image in ["MINIMAL", "NOBLOB"] {
+        let server = Server::start(&[&format!("--binlog-row-image={image}")]).await.unwrap();
+        let database = server.database("small").await.unwrap();
+        database.exec("CREATE TABLE t (id INT PRIMARY KEY, v INT, b TEXT)").await.unwrap();
+        let mut stream = connect(&config(&server, &[format!("{}.*", database.name())]), Start::Now).await;
+        database
+            .exec("INSERT INTO t VALUES (1, 2, 'x'); UPDATE t SET v = NULL; DELETE FROM t")
+            .await
+            .unwrap();
+        let wanted = match image {
+            "MINIMAL" => ["t +1,2,x", "t 1,absent,absent > absent,NULL,absent", "t -1,absent,absent"],
+            _ => ["t +1,2,x", "t 1,2,absent > 1,NULL,absent", "t -1,NULL,absent"],
+        };
+        assert_eq!(take(&mut stream, 3).await.0, wanted, "{image}");
+    }
+}

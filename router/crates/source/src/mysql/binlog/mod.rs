@@ -16,7 +16,7 @@ pub(crate) use gtid::{GtidEvent, encode_set};
 pub(crate) use header::{CHECKSUM, Event, HEADER, Header, Rotate, checksum_in_use, is_whole, kinds};
 pub(crate) use mariadb::{MariaDbGtid, inflate};
 pub(crate) use payload::{Arriving, Inner, Payload};
-pub(crate) use query::{Meaning, Query};
+pub(crate) use query::{Meaning, Query, Savepoint, Used};
 pub(crate) use rows::RowsHead;
 pub(crate) use table_map::{RawColumn, Special, TableMap, table_of, types};
 pub(crate) use xa::{XaStatement, Xid};

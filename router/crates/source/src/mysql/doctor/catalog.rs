@@ -87,8 +87,8 @@ pub const CHECKS: &[Checked] = &[
     demand(
         "binlog_row_image",
         codes::ROW_IMAGE,
-        "`binlog_row_image` is FULL",
-        "smaller images leave out what a row was",
+        "`binlog_row_image` is FULL (advice where it is MINIMAL or NOBLOB, which are read too)",
+        "smaller images leave out what a row was: for sinks it is absent, which is not NULL",
         "`SET PERSIST binlog_row_image = 'FULL'`; then let sessions reconnect",
     ),
     advice(

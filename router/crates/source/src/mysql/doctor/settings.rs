@@ -38,10 +38,32 @@ pub(super) fn format(settings: &Settings) -> Check {
     must_be(settings, "binlog_format", "ROW", why, fix)
 }
 
+/// Smaller images are read: what they leave out is absent, which no sink takes for NULL.
 pub(super) fn row_image(settings: &Settings) -> Check {
-    let why = "updates and deletes would not say what the row was";
-    let fix = "SET PERSIST binlog_row_image = 'FULL'; then let sessions reconnect";
-    must_be(settings, "binlog_row_image", "FULL", why, fix)
+    let id = "binlog_row_image";
+    let found = value(settings, id).to_ascii_uppercase();
+    let left_out = match found.as_str() {
+        "FULL" => return Check::ok(id, "binlog_row_image is FULL"),
+        "MINIMAL" => {
+            "updates hold the key and the columns that changed, and deletes the key: for sinks the other columns are absent"
+        }
+        "NOBLOB" => {
+            "BLOB, TEXT and JSON columns that did not change are absent for sinks, and those of deleted rows"
+        }
+        "FULL_NODUP" => {
+            "columns that an update did not change are absent from what sinks get of the row after"
+        }
+        _ => {
+            let why = "what rows hold is not known";
+            let fix = "SET PERSIST binlog_row_image = 'FULL'; then let sessions reconnect";
+            return must_be(settings, id, "FULL", why, fix);
+        }
+    };
+    let finding = format!(
+        "{id} is {found}: {left_out}; filters and transforms do not see them, and a session with \
+         binlog_row_value_options = PARTIAL_JSON would stop the source"
+    );
+    Check::advice(id, finding, "SET PERSIST binlog_row_image = 'FULL'; then let sessions reconnect")
 }
 
 /// Not a demand: without names in the binlog they come from a history of the tables' versions.
@@ -62,7 +84,11 @@ pub(super) fn row_metadata(settings: &Settings) -> Check {
 pub(super) fn row_value_options(settings: &Settings) -> Check {
     let id = "binlog_row_value_options";
     if is(settings, id, "PARTIAL_JSON") && !is(settings, "binlog_row_image", "FULL") {
-        let finding = format!("{id} is PARTIAL_JSON: updates would not say what JSON values were before");
+        let image = value(settings, "binlog_row_image");
+        let finding = format!(
+            "{id} is PARTIAL_JSON and binlog_row_image {image}: an update that changes a part of a JSON value would hold neither \
+             the value before nor the one after"
+        );
         let fix = "SET PERSIST binlog_row_value_options = ''; then let sessions reconnect";
         return Check::fail(id, finding, fix);
     }

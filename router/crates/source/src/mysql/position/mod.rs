@@ -7,7 +7,7 @@ pub(super) mod scan;
 use forebay_model::{Fault, GtidSet, Note, Position};
 
 pub use gap::Gap;
-use scan::{Scan, Seen, head};
+use scan::{MOST, Scan, Seen, head};
 
 use super::Config;
 use super::gtids::either;
@@ -16,9 +16,6 @@ use super::relation;
 use super::server::{ServerState, gtids_at};
 use super::wire::Conn;
 use crate::codes;
-
-/// The most that is read of the binlog in search of a time: a transaction of an hour ago lies within a file or two.
-const MOST: u64 = 8 << 30;
 
 /// Where a position is to be moved.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -131,7 +128,7 @@ async fn at_file(config: &Config, server: &ServerState, file: &str, pos: u64) ->
     while let Some(seen) = scan.next().await? {
         match seen {
             Seen::File { name } if name != file => break,
-            Seen::File { .. } | Seen::Begun(_) => {}
+            Seen::File { .. } | Seen::Begun(_) | Seen::Prepared(_) => {}
             Seen::Previous(previous) => {
                 let all = either(&previous, &server.purged);
                 found.gtids = all.clone();
@@ -176,7 +173,7 @@ async fn at_time(config: &Config, server: &ServerState, ms: u64) -> Result<Posit
     while let Some(seen) = scan.next().await? {
         match seen {
             Seen::File { name } => file = name,
-            Seen::Begun(_) => {}
+            Seen::Begun(_) | Seen::Prepared(_) => {}
             Seen::Previous(previous) => gtids = gtids.or(Some(previous)),
             Seen::Transaction { pos, commit_us, .. } if commit_us >= ms.saturating_mul(1000) => {
                 let gtids = match (server.gtids, server.is_mariadb()) {

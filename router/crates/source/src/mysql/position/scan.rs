@@ -6,7 +6,7 @@
 use forebay_model::{Fault, Gtid, GtidSet};
 
 use crate::codes;
-use crate::mysql::binlog::{CHECKSUM, GtidEvent, HEADER, Header, Rotate, checksum_in_use, kinds};
+use crate::mysql::binlog::{CHECKSUM, GtidEvent, HEADER, Header, Rotate, Xid, checksum_in_use, kinds};
 use crate::mysql::cursor::{Cursor, Garbled};
 use crate::mysql::wire::{Conn, server_error};
 use crate::mysql::{Config, faults, identity};
@@ -14,6 +14,8 @@ use crate::mysql::{Config, faults, identity};
 const PREVIOUS_GTIDS: u8 = 35;
 /// MariaDB's beginning of a transaction.
 const MARIADB_GTID: u8 = 162;
+/// The most that is read of the binlog in search of something: a transaction of an hour ago lies within a file or two.
+pub(super) const MOST: u64 = 8 << 30;
 /// Flag of a dump: it ends with the binlog.
 const NON_BLOCKING: u16 = 1;
 
@@ -42,6 +44,8 @@ pub(crate) enum Seen {
         gtid: Option<Gtid>,
         commit_us: u64,
     },
+    /// The transaction that began last is a prepared one of XA.
+    Prepared(Xid),
 }
 
 /// See the module.
@@ -107,10 +111,49 @@ pub(crate) async fn head(config: &Config, file: &str) -> Result<Head, Fault> {
             Seen::File { .. } => {}
             Seen::Begun(seconds) => begun = seconds,
             Seen::Previous(previous) => return Ok(Head { begun, previous }),
-            Seen::Transaction { .. } => break,
+            Seen::Transaction { .. } | Seen::Prepared(_) => break,
         }
     }
     Ok(Head { begun, previous: GtidSet::default() })
+}
+
+/// The transaction that last prepared an XA branch before a place; `None` if the binlog does not hold it, or more of it would
+/// have to be read than is.
+pub(crate) async fn prepared_before(
+    config: &Config,
+    xid: &Xid,
+    (file, pos): (&str, u64),
+) -> Result<Option<Gtid>, Fault> {
+    let mut conn = Conn::open(config).await?;
+    let files = conn.query("SHOW BINARY LOGS").await;
+    let files = files.map_err(|e| faults::wire(e, "cannot read the list of binlog files"))?;
+    conn.quit().await;
+    let mut names: Vec<String> = files.firsts().map(str::to_owned).collect();
+    if let Some(at) = names.iter().position(|name| name == file) {
+        names.truncate(at + 1);
+    }
+    let mut bytes = 0;
+    for name in names.iter().rev() {
+        let mut scan = Scan::start(config, name).await?;
+        let (mut last, mut found) = (None, None);
+        while let Some(seen) = scan.next().await? {
+            match seen {
+                Seen::File { name: next } if next != *name => break,
+                Seen::Transaction { pos: begins, .. } if name == file && begins >= pos => break,
+                Seen::Transaction { gtid, .. } => last = gtid,
+                Seen::Prepared(prepared) if prepared == *xid => found = last.take(),
+                _ => {}
+            }
+            if bytes + scan.bytes > MOST {
+                return Ok(None);
+            }
+        }
+        if found.is_some() {
+            return Ok(found);
+        }
+        bytes += scan.bytes;
+    }
+    Ok(None)
 }
 
 fn look(event: &[u8], checksum: &mut bool) -> Result<Option<Seen>, Garbled> {
@@ -141,6 +184,10 @@ fn look(event: &[u8], checksum: &mut bool) -> Result<Option<Seen>, Garbled> {
         kinds::ANONYMOUS_GTID => {
             transaction(None, time(&header, GtidEvent::parse_anonymous(body(*checksum)?)?))
         }
+        kinds::XA_PREPARE => match Xid::of_prepare(body(*checksum)?)? {
+            (false, xid) => Seen::Prepared(xid),
+            _ => return Ok(None),
+        },
         MARIADB_GTID => transaction(None, time(&header, 0)),
         _ => return Ok(None),
     }))

@@ -178,7 +178,7 @@ async fn walk(
                     body = &inflated;
                 }
                 let query = Query::parse(body).map_err(|_| garbled())?;
-                if query.meaning() == Meaning::Other {
+                if matches!(query.meaning(), Meaning::Other | Meaning::Rows) {
                     goes_on &= each(Found::Statement(&query, at.clone()));
                 }
             }

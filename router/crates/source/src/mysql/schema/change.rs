@@ -7,7 +7,9 @@ use super::version::{ColumnDef, Version};
 /// What a statement or a table map changed about one table, as JSON.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub(crate) struct Change {
-    /// `create`, `alter`, `rename`, `drop` or `truncate`.
+    /// `create`, `alter`, `rename`, `drop` or `truncate`. What takes or brings rows without an event for each has kinds of its own:
+    /// `truncate_partition`, `drop_partition`, `exchange_partition`, `discard_tablespace`, `import_tablespace`, and MariaDB's
+    /// `convert_partition` and `convert_table`.
     pub(super) kind: &'static str,
     /// Of a rename: where the table went, or came from.
     #[serde(skip_serializing_if = "Option::is_none")]

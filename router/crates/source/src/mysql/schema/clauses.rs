@@ -21,6 +21,10 @@ pub(super) fn clauses(at: &mut Reader<'_, '_>, modes: Modes) -> Result<Vec<Claus
         match clause(at, modes)? {
             Next::Taken(clause) => all.extend(clause),
             Next::Last => return Ok(all),
+            Next::Rows(clause) => {
+                all.push(clause);
+                return Ok(all);
+            }
             Next::Listed => skip_list(at)?,
         }
         if all.len() > MOST_CLAUSES {
@@ -39,6 +43,8 @@ enum Next {
     Taken(Option<Clause>),
     /// Nothing that matters can follow: partitions come last.
     Last,
+    /// As `Last`, of those that take or bring rows.
+    Rows(Clause),
     /// A list of names with commas of its own follows.
     Listed,
 }
@@ -108,7 +114,12 @@ fn clause(at: &mut Reader<'_, '_>, modes: Modes) -> Result<Next, Unclear> {
             let _ = at.eat("to") || at.eat("as") || at.eat_mark(b'=');
             Some(Clause::RenameTo(named(at)?))
         }
-        "convert" if at.is("partition") => return Ok(Next::Last),
+        "convert" if at.is("partition") => {
+            return rows_moved(at, "convert_partition");
+        }
+        "convert" if at.eat("table") => {
+            return Ok(Next::Rows(Clause::Rows("convert_table", Some(named(at)?))));
+        }
         "convert" => {
             let to = at.eat_all(&["to", "charset"]) || at.eat_all(&["to", "character", "set"]);
             if !(to || at.eat_all(&["to", "char", "set"])) {
@@ -121,9 +132,12 @@ fn clause(at: &mut Reader<'_, '_>, modes: Modes) -> Result<Next, Unclear> {
             Some(Clause::Convert(charset))
         }
         "order" if at.eat("by") => return Ok(Next::Listed),
-        "partition" | "remove" | "reorganize" | "coalesce" | "exchange" | "truncate" | "analyze"
-        | "check" | "optimize" | "rebuild" | "repair" | "discard" | "import" | "secondary_load"
-        | "secondary_unload" => {
+        "exchange" => return rows_moved(at, "exchange_partition"),
+        "truncate" => return Ok(Next::Rows(Clause::Rows("truncate_partition", None))),
+        "discard" => return Ok(Next::Rows(Clause::Rows("discard_tablespace", None))),
+        "import" => return Ok(Next::Rows(Clause::Rows("import_tablespace", None))),
+        "partition" | "remove" | "reorganize" | "coalesce" | "analyze" | "check" | "optimize" | "rebuild"
+        | "repair" | "secondary_load" | "secondary_unload" => {
             return Ok(Next::Last);
         }
         // defaults, visibility and indexes
@@ -193,6 +207,17 @@ fn clause(at: &mut Reader<'_, '_>, modes: Modes) -> Result<Next, Unclear> {
     Ok(Next::Taken(taken))
 }
 
+/// EXCHANGE PARTITION p WITH TABLE t, or CONVERT PARTITION p TO TABLE t.
+fn rows_moved(at: &mut Reader<'_, '_>, kind: &'static str) -> Result<Next, Unclear> {
+    at.eat("partition");
+    at.name()?;
+    let _ = at.eat("with") || at.eat("to");
+    if !at.eat("table") {
+        return unclear("a partition is moved to no table");
+    }
+    Ok(Next::Rows(Clause::Rows(kind, Some(named(at)?))))
+}
+
 fn add(at: &mut Reader<'_, '_>, modes: Modes) -> Result<Next, Unclear> {
     if at.is("partition") {
         return Ok(Next::Last);
@@ -223,7 +248,7 @@ fn drop_clause(at: &mut Reader<'_, '_>) -> Result<Next, Unclear> {
         return Ok(Next::Taken(Some(Clause::DropKey)));
     }
     if at.is("partition") {
-        return Ok(Next::Last);
+        return Ok(Next::Rows(Clause::Rows("drop_partition", None)));
     }
     if at.is_any(&["period", "system"]) && matches!(at.keyword_at(1).as_str(), "for" | "versioning") {
         return unclear("system versioning");

@@ -11,10 +11,9 @@ use super::images::{Cell, image};
 use super::lex::Modes;
 use super::note::{Key, full_name};
 use super::reader::Unclear;
-use super::statement::{Body, Named, Statement, parse};
+use super::statement::{Body, Clause, Named, Statement, parse};
 use super::version::Version;
 use crate::mysql::binlog::Query;
-use crate::mysql::cursor::{Cursor, Garbled};
 use crate::mysql::decode;
 
 /// A statement's text and what of its session decides about its meaning.
@@ -30,73 +29,25 @@ pub(crate) struct Said {
 impl Said {
     /// From a query event; `server` has the modes that belong to the server.
     pub(crate) fn of(query: &Query<'_>, server: Modes) -> Self {
-        let mut said = Said {
-            text: String::new(),
-            database: String::from_utf8_lossy(query.database).into_owned(),
-            modes: server,
-            server_charset: None,
-        };
-        // what comes behind a variable that is not known cannot be read, and is not needed
-        let client = said.status(query.status).ok().flatten();
-        said.text = client
+        let variables = query.variables();
+        let text = (variables.client)
             .and_then(|collation| decode::text_of(collation, query.text))
             .unwrap_or_else(|| String::from_utf8_lossy(query.text).into_owned());
-        said
+        Said {
+            text,
+            database: String::from_utf8_lossy(query.database).into_owned(),
+            modes: Modes {
+                sql_mode: variables.sql_mode.unwrap_or(server.sql_mode),
+                explicit_timestamps: variables.explicit_timestamps.unwrap_or(server.explicit_timestamps),
+                ..server
+            },
+            server_charset: variables.server.map(super::charsets::of_number),
+        }
     }
 
     /// A statement that was told before.
     pub(super) fn again(text: &str, database: &str, modes: Modes) -> Self {
         Said { text: text.to_owned(), database: database.to_owned(), modes, server_charset: None }
-    }
-
-    /// Reads the status variables; answers the client's collation.
-    fn status(&mut self, status: &[u8]) -> Result<Option<u16>, Garbled> {
-        let mut at = Cursor::new(status);
-        let mut client = None;
-        while !at.is_empty() {
-            match at.u8()? {
-                0 => drop(at.take(4)?),
-                1 => self.modes.sql_mode = at.u64()?,
-                3 => drop(at.take(4)?),
-                4 => {
-                    client = Some(at.u16()?);
-                    let _connection = at.u16()?;
-                    self.server_charset = Some(super::charsets::of_number(at.u16()?));
-                }
-                5 => {
-                    let n = at.u8()?;
-                    at.take(n.into())?;
-                }
-                // the catalog's name, and in an old form with a zero behind it
-                code @ (2 | 6) => {
-                    let n = usize::from(at.u8()?) + usize::from(code == 2);
-                    at.take(n)?;
-                }
-                7 | 8 => drop(at.take(2)?),
-                9 => drop(at.take(8)?),
-                10 => drop(at.take(4)?),
-                11 => {
-                    for _ in ["user", "host"] {
-                        let n = at.u8()?;
-                        at.take(n.into())?;
-                    }
-                }
-                12 => {
-                    let n = at.u8()?;
-                    // 254: more than are listed
-                    for _ in 0..if n == 254 { 0 } else { n } {
-                        at.zero_ended()?;
-                    }
-                }
-                13 => drop(at.take(3)?),
-                16 => self.modes.explicit_timestamps = at.u8()? != 0,
-                17 => drop(at.take(8)?),
-                18 => drop(at.take(2)?),
-                19 | 20 => drop(at.u8()?),
-                _ => break,
-            }
-        }
-        Ok(client)
     }
 }
 
@@ -121,9 +72,7 @@ impl History {
     pub(super) fn follow(&mut self, said: &Said) -> Vec<Told> {
         let Some(statement) = parse(&said.text, said.modes) else { return Vec::new() };
         let mut told = Vec::new();
-        let key = |history: &Self, named: &Named| {
-            history.key(named.database.as_deref().unwrap_or(&said.database), &named.table)
-        };
+        let key = |history: &Self, named: &Named| history.key_of(&said.database, named);
         match statement {
             Statement::Create { table, unless_there, body } => {
                 let key = key(self, &table);
@@ -141,17 +90,26 @@ impl History {
                 let key = key(self, &table);
                 let old = self.tables.get(&key).cloned().flatten();
                 let charset = self.databases.get(&key.0).cloned();
+                // rows that come or go are told as such, of both tables
+                let moved = clauses.iter().flatten().find_map(|clause| match clause {
+                    Clause::Rows(kind, other) => Some((*kind, other.clone())),
+                    _ => None,
+                });
+                let kind = moved.as_ref().map_or("alter", |(kind, _)| kind);
+                if let Some((_, Some(other))) = &moved {
+                    told.push(Told { key: self.key_of(&said.database, other), change: Change::of(kind) });
+                }
                 let altered = clauses.and_then(|clauses| match &old {
                     Some(old) => alter(old, &clauses, charset.as_deref()),
                     None => Err(Unclear("the table was not known before".into())),
                 });
                 match altered {
                     Err(why) => {
-                        let change = self.not_understood(&key, "alter", &why);
+                        let change = self.not_understood(&key, kind, &why);
                         self.now(&mut told, key, None, change);
                     }
                     Ok(mut altered) => {
-                        let mut change = Change::of("alter");
+                        let mut change = Change::of(kind);
                         if let Some(old) = &old {
                             change = change.between(old, &altered.version, &altered.renamed);
                             // indexes and options: what was confirmed stays so
@@ -220,6 +178,11 @@ impl History {
             }
         }
         told
+    }
+
+    /// A table as a statement names it, run with this default database.
+    fn key_of(&self, database: &str, named: &Named) -> Key {
+        self.key(named.database.as_deref().unwrap_or(database), &named.table)
     }
 
     fn created(&self, key: &Key, body: Body, said: &Said) -> Result<Version, Unclear> {

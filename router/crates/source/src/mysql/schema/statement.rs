@@ -76,6 +76,8 @@ pub(crate) enum Clause {
     Charset(String),
     AddKey(Vec<String>),
     DropKey,
+    /// Rows come or go without an event for each: the kind of the change, and the other table that it concerns.
+    Rows(&'static str, Option<Named>),
 }
 
 /// Reads a statement; `None` if no table can have been changed by it.
@@ -84,7 +86,11 @@ pub(crate) fn parse(text: &str, modes: Modes) -> Option<Statement> {
         return None;
     }
     let mut lexer = Lexer::new(text, modes);
-    let Some(Token::Word(verb)) = lexer.next() else { return None };
+    let Some(Token::Word(mut verb)) = lexer.next() else { return None };
+    // MariaDB: SET STATEMENT variables FOR statement
+    if verb.eq_ignore_ascii_case("set") {
+        verb = behind_for(&mut lexer)?;
+    }
     let verb = verb.to_ascii_lowercase();
     if !matches!(verb.as_str(), "create" | "alter" | "drop" | "rename" | "truncate") {
         return None;
@@ -102,6 +108,26 @@ pub(crate) fn parse(text: &str, modes: Modes) -> Option<Statement> {
     read.unwrap_or_else(|why| {
         Some(Statement::Unclear { names: all.names_left().map(str::to_owned).collect(), why })
     })
+}
+
+/// The first word behind STATEMENT ... FOR.
+fn behind_for<'a>(lexer: &mut Lexer<'a>) -> Option<&'a str> {
+    if !matches!(lexer.next(), Some(Token::Word(w)) if w.eq_ignore_ascii_case("statement")) {
+        return None;
+    }
+    let mut depth = 0u32;
+    loop {
+        match lexer.next()? {
+            Token::Mark(b'(') => depth += 1,
+            Token::Mark(b')') => depth = depth.saturating_sub(1),
+            Token::Word(w) if depth == 0 && w.eq_ignore_ascii_case("for") => break,
+            _ => {}
+        }
+    }
+    match lexer.next() {
+        Some(Token::Word(verb)) => Some(verb),
+        _ => None,
+    }
 }
 
 type Read = Result<Option<Statement>, Unclear>;

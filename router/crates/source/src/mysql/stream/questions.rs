@@ -1,13 +1,26 @@
 //! What a stream asks beside its dump: a transaction again, what tables look like, and what people say of those that
 //! nobody knows.
 
+use std::pin::Pin;
+
 use forebay_model::{Fault, Gtid};
 
 use super::{Captured, Stream};
+use crate::mysql::binlog::Xid;
 use crate::mysql::dump::{Dump, From};
+use crate::mysql::position::scan::prepared_before;
 use crate::mysql::schema::{Definition, Lookup, Quarantined};
 use crate::mysql::wire::Conn;
 use crate::mysql::{Config, identity};
+
+/// A search in the binlog under way: whoever waits for it may stop waiting, and begin again.
+pub(super) struct Search(Pin<Box<dyn Future<Output = Result<Option<Gtid>, Fault>> + Send>>);
+
+impl std::fmt::Debug for Search {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Search")
+    }
+}
 
 impl Stream {
     /// Tables whose events are kept undecoded, as rows of `forebay.quarantine`.
@@ -17,6 +30,8 @@ impl Stream {
 
     /// Ends a table's quarantine: its events are decoded from here on, by this definition. Gives the position and the notes
     /// to store in one commit with the events that were kept and have been decoded ([`Recovery`](crate::mysql::Recovery)).
+    ///
+    /// By one that [was given up](Definition::given_up), what the server says counts from here on, and the kept events are lost.
     ///
     /// `None`: not now. Events that were not given yet come first: call [`next`](Self::next), store what it gives, recover what
     /// that added, and try again. Also `None` if the table is in no quarantine (see [`quarantined`](Self::quarantined)).
@@ -47,6 +62,29 @@ impl Stream {
         let mut conn = Conn::open(&config).await?;
         let server_id = identity::server_id(&mut conn, &config).await?;
         Dump::start(conn, &config, server_id, From::Behind(&self.transactions.all_but(gtid))).await
+    }
+
+    /// Looks for an XA transaction that was prepared before reading began.
+    pub(super) async fn find_branch(&mut self, xid: Xid) -> Result<(), Fault> {
+        let position = self.transactions.position();
+        tracing::debug!(
+            file = position.file,
+            pos = position.pos,
+            "an XA transaction is committed that was prepared before reading began: it is looked for in the binlog behind"
+        );
+        let search = match &mut self.search {
+            Some(search) => search,
+            None => {
+                let (config, of) = (self.config.clone(), xid.clone());
+                let (file, pos) = (position.file.clone(), position.pos);
+                let search = async move { prepared_before(&config, &of, (&file, pos)).await };
+                self.search.insert(Search(Box::pin(search)))
+            }
+        };
+        let found = search.0.as_mut().await;
+        self.search = None;
+        self.transactions.found_branch(xid, found?);
+        Ok(())
     }
 
     /// Asks the server what the history must know before the event at hand can be read.

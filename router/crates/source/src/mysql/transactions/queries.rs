@@ -4,7 +4,7 @@ use forebay_model::Fault;
 
 use super::{Taken, Transactions};
 use crate::codes;
-use crate::mysql::binlog::{Event, Meaning, Query, XaStatement};
+use crate::mysql::binlog::{Event, Meaning, Query, Used, XaStatement};
 use crate::mysql::cursor::Garbled;
 
 impl Transactions {
@@ -35,11 +35,8 @@ impl Transactions {
             (Meaning::Commit, true) => self.commit(event),
             (Meaning::Rollback, true) => {
                 // row events of a transaction that is rolled back are not written; this one is of a mixed kind
-                if self.rows {
-                    let what =
-                        format!("the transaction that ends at {} is rolled back in part", self.at(event));
-                    return Err(Fault::new(codes::UNSUPPORTED_EVENT, what)
-                        .fix("use one storage engine in a transaction; then start from now"));
+                if self.rows > 0 {
+                    return Err(self.rolled_back(event));
                 }
                 self.commit(event);
             }
@@ -47,7 +44,11 @@ impl Transactions {
                 if meaning == Meaning::Rows {
                     self.rows_as_text(event, query)?;
                 }
-                if meaning == Meaning::Other {
+                if begun && meaning == Meaning::Other {
+                    self.savepoint(event, query)?;
+                }
+                // CREATE TABLE ... SELECT is both
+                if matches!(meaning, Meaning::Other | Meaning::Rows) {
                     self.table_statement(event, query)?;
                 }
                 // DDL and the like are transactions of their own
@@ -76,7 +77,13 @@ impl Transactions {
     #[cold]
     pub(super) fn rows_as_text(&self, event: &Event<'_>, query: &Query<'_>) -> Result<(), Fault> {
         let (verb, at, database) = (query.verb(), self.at(event), String::from_utf8_lossy(query.database));
-        if self.config.may_change(query.database, query.text) {
+        let used = query.variables().used;
+        let may_change = match &used {
+            Used::Any => true,
+            Used::These(databases) => databases.iter().any(|d| self.config.may_capture_in(d)),
+            Used::Unsaid => self.config.may_change(query.database, query.text),
+        };
+        if may_change {
             let what = format!(
                 "the {verb} at {at}, run in database `{database}`, is in the binlog as a statement: if it changed a \
                  captured table, the changed rows are not known"
@@ -86,13 +93,20 @@ impl Transactions {
                  start from a later position, and take a new snapshot of what the statement changed",
             ));
         }
+        let concern = match used {
+            Used::Unsaid => {
+                "neither its text nor its default database names what is captured; views and triggers of other \
+                             databases that lead there are not seen"
+            }
+            _ => "no captured table is concerned",
+        };
         tracing::warn!(
             code = codes::STATEMENT_EVENT.name,
             %database,
             statement = verb,
             at,
-            "rows were changed by a statement that the binlog holds as text (a session has binlog_format = STATEMENT); \
-             no captured table is concerned"
+            concern,
+            "rows were changed by a statement that the binlog holds as text (a session has binlog_format = STATEMENT)"
         );
         Ok(())
     }

@@ -36,7 +36,7 @@ impl Transactions {
             table.filling = (self.building.number, self.building.filling(plan));
         }
         open.server_id = event.header.server_id;
-        self.rows = true;
+        self.rows += 1;
         let from = (pos, self.position.file.as_str(), &*open);
         let resume = std::mem::take(&mut self.resume);
         match self.building.rows(table.filling.1, &event.header, &head, from, resume) {
@@ -55,10 +55,11 @@ impl Transactions {
                     "the update at {} holds only what changed in {table}.{column}, and not what was there before",
                     self.at(event)
                 );
-                Err(Fault::new(codes::PARTIAL_JSON, what).fix(
-                    "SET PERSIST binlog_row_image = 'FULL' (or binlog_row_value_options = ''), let sessions reconnect, then start \
-                     from a later position and take a new snapshot of the table",
-                ))
+                Err(Fault::new(codes::PARTIAL_JSON, what).fix(format!(
+                    "SET PERSIST binlog_row_value_options = '' (or binlog_row_image = 'FULL'), let sessions reconnect; then skip \
+                     what was written so far with forebay position SOURCE --to now, and read the skipped rows with \
+                     forebay snapshot begin SOURCE (what its tables wrote, {table} among them)"
+                )))
             }
         }
     }
@@ -79,6 +80,7 @@ impl Transactions {
         let image =
             kept_image((database, table), event.header.kind, &kept.raw, event.body, event.header.seconds);
         self.history.kept(database, table);
+        self.rows += 1;
         let plan = self.history.quarantine_plan();
         self.tell(event, &plan, &image)
     }

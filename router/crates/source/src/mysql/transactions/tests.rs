@@ -208,6 +208,36 @@ fn what_cannot_be_read_is_refused_where_it_matters() {
     assert_eq!(Feed::new().refused(kinds::ANONYMOUS_GTID, &[0; 42]).0, "mysql.gtid_off");
 }
 
+#[test]
+fn rows_behind_a_savepoint_are_never_guessed() {
+    let say = |feed: &mut Feed, text: &str| feed.take(QUERY, &query(text));
+    let fresh = |database: &str| {
+        let mut feed = Feed::new();
+        feed.all(&[(GTID, &gtid(1)), (QUERY, &query("BEGIN")), (MAP, &map(1, database))]);
+        feed.all(&[(ROWS, &rows(1, &[1])), (QUERY, &query("SAVEPOINT `a`"))]);
+        feed
+    };
+    // nothing of a captured table behind it
+    let mut feed = fresh("d");
+    assert_eq!(say(&mut feed, "ROLLBACK TO `A`").unwrap(), Taken::Whole);
+    feed.all(&[(ROWS, &rows(1, &[2])), (QUERY, &query("SAVEPOINT `a`")), (QUERY, &query("ROLLBACK TO `a`"))]);
+    feed.all(&[(XID, &[0; 8])]);
+    assert_eq!(feed.transactions.building.finish().block.events, 2);
+    let mut feed = fresh("other");
+    feed.all(&[(ROWS, &rows(1, &[2])), (QUERY, &query("ROLLBACK TO `a`")), (XID, &[0; 8])]);
+
+    let mut feed = fresh("d");
+    feed.all(&[(ROWS, &rows(1, &[2]))]);
+    assert_eq!(feed.refused(QUERY, &query("ROLLBACK TO `a`")), ("mysql.unsupported_event", Class::Fatal));
+    // a savepoint that is not known is the beginning
+    let mut feed = fresh("d");
+    assert_eq!(feed.refused(QUERY, &query("ROLLBACK TO `b`")).0, "mysql.unsupported_event");
+    // savepoints end with their transaction
+    let mut feed = fresh("d");
+    feed.all(&[(XID, &[0; 8]), (GTID, &gtid(2)), (QUERY, &query("BEGIN")), (ROWS, &rows(1, &[3]))]);
+    assert_eq!(feed.refused(QUERY, &query("ROLLBACK TO `a`")).0, "mysql.unsupported_event");
+}
+
 /// XA_PREPARE of the branch `a`.
 fn prepare(one_phase: bool) -> Vec<u8> {
     [&[u8::from(one_phase), 1, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0][..], b"a"].concat()
@@ -257,9 +287,33 @@ fn rows_of_an_xa_transaction_come_at_its_commit() {
     branch(&mut feed, 1, false);
     feed.all(&[(GTID, &gtid(2)), (QUERY, &query("XA ROLLBACK X'61',X'',1"))]);
     assert!(gtids(&feed).ends_with(":1-2") && feed.transactions.building.is_empty());
-    // of a branch that was never seen the rows are not known
+    // a branch that was never seen is looked for, and read again; without it the rows are not known
     feed.all(&[(GTID, &gtid(3))]);
-    assert_eq!(feed.refused(QUERY, &query("XA COMMIT X'62',X'',1")), ("mysql.xa", Class::Fatal));
+    let commit = query("XA COMMIT X'62',X'',1");
+    for (gtid, found) in [(gtid(1), true), (gtid(1), false)] {
+        let Taken::FindBranch(xid) = feed.take(QUERY, &commit).unwrap() else {
+            panic!("it is not looked for")
+        };
+        let gtid = GtidEvent::parse(&gtid).unwrap().gtid;
+        feed.transactions.found_branch(*xid, found.then(|| gtid.clone()));
+        if found {
+            assert!(feed.transactions.position().gtids.contains(&gtid));
+            assert_eq!(feed.take(QUERY, &commit).unwrap(), Taken::Again(Box::new(gtid.clone())));
+            assert!(!feed.transactions.all_but(&gtid).contains(&gtid), "it is asked for");
+            let again = |feed: &mut Feed, kind, body: &[u8]| {
+                let header = Header { kind, size: 100, end: 500, ..Default::default() };
+                feed.transactions.take_again(&Event { header, body }).unwrap()
+            };
+            again(&mut feed, MAP, &map(1, "d"));
+            again(&mut feed, ROWS, &rows(1, &[5]));
+            again(&mut feed, kinds::XA_PREPARE, &prepare(false));
+            feed.all(&[(QUERY, &commit)]);
+            assert_eq!(feed.transactions.building.finish().block.events, 1);
+            feed.all(&[(GTID, &self::gtid(4))]);
+        } else {
+            assert_eq!(feed.refused(QUERY, &commit), ("mysql.xa", Class::Fatal));
+        }
+    }
 }
 
 #[test]
@@ -298,6 +352,7 @@ proptest! {
             loop {
                 match transactions.take(&event) {
                     Ok(Taken::Part) => drop(transactions.building.finish()),
+                    Ok(Taken::FindBranch(xid)) => transactions.found_branch(*xid, None),
                     Ok(Taken::Whole) => break,
                     Ok(Taken::AskVersion) | Err(_) => return Ok(()),
                     Ok(taken) => panic!("{taken:?}"),

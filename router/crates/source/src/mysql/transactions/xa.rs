@@ -13,6 +13,7 @@ use super::{Taken, Transactions};
 use crate::codes;
 use crate::mysql::binlog::{Event, GtidEvent, Header, Query, Rotate, Xid, kinds, table_of};
 use crate::mysql::cursor::Garbled;
+use crate::mysql::gtids::minus;
 
 /// Bytes of events that may wait, of all branches together.
 const HELD: usize = 16 << 20;
@@ -51,12 +52,19 @@ pub(super) struct Branches {
     giving: Option<Giving>,
     /// Bytes that wait.
     bytes: usize,
+    /// A branch that was looked for in the binlog behind, and is not there.
+    missing: Option<Xid>,
 }
 
 impl Branches {
     #[inline]
     pub(super) fn is_open(&self) -> bool {
         self.open.is_some()
+    }
+
+    /// Whether the open branch has rows of a captured table.
+    pub(super) fn has_rows(&self) -> bool {
+        self.open.as_ref().is_some_and(|held| held.captured)
     }
 }
 
@@ -139,7 +147,7 @@ impl Transactions {
                 self.commit(event);
                 self.xa.prepared.insert(xid, held);
             }
-            None if self.rows => return Err(self.not_again(event, "and the server gives it no GTID")),
+            None if self.rows > 0 => return Err(self.not_again(event, "and the server gives it no GTID")),
             None => self.commit(event),
         }
         Ok(Taken::Whole)
@@ -186,19 +194,34 @@ impl Transactions {
                     self.commit(event);
                     return Ok(Taken::Whole);
                 }
+                if gtid.is_some() && self.xa.missing.take_if(|missing| missing == xid).is_none() {
+                    return Ok(Taken::FindBranch(Box::new(xid.clone())));
+                }
                 let what = format!(
-                    "the XA transaction that is committed at {} was prepared before where reading began: its rows are not known",
+                    "the XA transaction that is committed at {} was prepared before where reading began, and the server does not \
+                     have that part of its binlog any more: its rows are not known",
                     self.at(event)
                 );
                 return Err(Fault::new(codes::XA, what).fix(
-                    "start from an earlier position; or from a later one, and take a new snapshot of the captured tables that it \
-                     may have changed",
+                    "start from a later position, and take a new snapshot of the captured tables that it may have changed",
                 ));
             };
             self.xa.giving = Some(Giving { held, next: (0, 0), sent: false });
             self.begin(event, query)?;
         }
         self.xa_give(event)
+    }
+
+    /// What became of looking for a branch, after [`Taken::FindBranch`].
+    pub(crate) fn found_branch(&mut self, xid: Xid, gtid: Option<Gtid>) {
+        let Some(gtid) = gtid else {
+            self.xa.missing = Some(xid);
+            return;
+        };
+        let (file, end) = (self.position.file.clone(), self.end);
+        let (events, bodies) = (Vec::new(), Vec::new());
+        // what it changed shows when it is read
+        self.xa.prepared.insert(xid, Held { gtid, file, end, captured: true, events, bodies, whole: false });
     }
 
     /// XA ROLLBACK of a prepared branch.
@@ -257,6 +280,12 @@ impl Transactions {
     /// What to ask the server for, so that the first transaction it sends is this branch.
     pub(crate) fn all_but(&self, gtid: &Gtid) -> GtidSet {
         let mut set = self.position.gtids.clone();
+        // a branch of before reading began counts as read
+        if set.contains(gtid) {
+            let mut this = GtidSet::default();
+            this.add(gtid);
+            set = minus(&set, &this);
+        }
         self.xa.prepared.values().filter(|h| h.gtid != *gtid).for_each(|h| set.add(&h.gtid));
         set
     }
@@ -299,7 +328,7 @@ impl Transactions {
                 Taken::Part => return Ok(TakenAgain::Part),
                 Taken::AskVersion => return Ok(TakenAgain::AskVersion),
                 // MariaDB sends no branch again
-                Taken::Whole | Taken::Again(_) | Taken::AskSpecials(_) => {}
+                Taken::Whole | Taken::Again(_) | Taken::FindBranch(_) | Taken::AskSpecials(_) => {}
             },
             _ => {}
         }

@@ -366,6 +366,17 @@ fn other_statements() {
 /// What a statement is told as, on `t (id INT PRIMARY KEY, a VARCHAR(10), b TEXT, c INT NOT NULL)`.
 const CHANGES: &[(&str, &str)] = &[
     ("TRUNCATE t", r#"{"kind":"truncate","understood":true}"#),
+    ("ALTER TABLE t TRUNCATE PARTITION p", r#"{"kind":"truncate_partition","understood":true}"#),
+    ("ALTER TABLE t DROP PARTITION IF EXISTS p, q", r#"{"kind":"drop_partition","understood":true}"#),
+    (
+        "ALTER TABLE t EXCHANGE PARTITION p WITH TABLE u WITHOUT VALIDATION",
+        r#"{"kind":"exchange_partition","understood":true}"#,
+    ),
+    ("ALTER TABLE u EXCHANGE PARTITION p WITH TABLE t", r#"{"kind":"exchange_partition","understood":true}"#),
+    ("ALTER TABLE t DISCARD PARTITION p TABLESPACE", r#"{"kind":"discard_tablespace","understood":true}"#),
+    ("ALTER TABLE t IMPORT TABLESPACE", r#"{"kind":"import_tablespace","understood":true}"#),
+    ("ALTER TABLE t CONVERT PARTITION p TO TABLE v", r#"{"kind":"convert_partition","understood":true}"#),
+    ("ALTER TABLE t REORGANIZE PARTITION p INTO (PARTITION q)", r#"{"kind":"alter","understood":true}"#),
     ("ALTER TABLE t ENGINE=InnoDB", r#"{"kind":"alter","understood":true}"#),
     ("ALTER TABLE t NEW STUFF", r#"{"kind":"alter","understood":false}"#),
     (
