@@ -90,6 +90,20 @@ impl<'a> Decimal<'a> {
         digits.all(|d| d == b'0').then_some(if self.negative { -number } else { number })
     }
 
+    /// The largest whole number that is not above it; of numbers with more than 38 digits, the least or the largest there is.
+    pub fn floor(&self) -> i128 {
+        if let Some(whole) = self.integer() {
+            return whole;
+        }
+        let point = self.point();
+        if point > 38 {
+            return if self.negative { i128::MIN } else { i128::MAX };
+        }
+        let digits = self.digits().take(point.max(0) as usize);
+        let number = digits.fold(0, |number, d| number * 10 + i128::from(d - b'0'));
+        if self.negative { -number - 1 } else { number }
+    }
+
     /// Appends the number as a decimal of so many digits, `scale` of them after the point; false, and nothing appended, if
     /// it has more.
     pub fn write(&self, precision: usize, scale: usize, out: &mut String) -> bool {
@@ -243,6 +257,17 @@ mod tests {
             ("1e38", None),
         ] {
             assert_eq!(of(text).integer(), want, "{text}");
+        }
+        for (text, want) in [
+            ("1.5", 1),
+            ("-1.5", -2),
+            ("0.1", 0),
+            ("-0.1", -1),
+            ("5", 5),
+            ("-1e40", i128::MIN),
+            ("12.5e1", 125),
+        ] {
+            assert_eq!(of(text).floor(), want, "{text}");
         }
     }
 
