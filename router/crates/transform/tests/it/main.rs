@@ -5,6 +5,7 @@ mod contract;
 mod filter;
 mod limits;
 mod mask;
+mod private;
 mod support;
 mod types;
 mod upload;
