@@ -73,8 +73,8 @@ fn the_error_reference_names_every_code() {
     );
 }
 
-/// Fenced blocks of the README: (what stands behind the fence, the text).
-fn blocks(markdown: &str) -> Vec<(String, String)> {
+/// Fenced blocks of a page: (what stands behind the fence, the text).
+pub(crate) fn blocks(markdown: &str) -> Vec<(String, String)> {
     let mut blocks = Vec::new();
     let mut open: Option<(String, String)> = None;
     for line in markdown.lines() {

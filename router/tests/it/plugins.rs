@@ -105,7 +105,7 @@ async fn a_row_that_leaves_a_filter_is_a_delete_downstream() {
     let rig = Rig::new().await;
     rig.database.exec("CREATE TABLE t (id INT PRIMARY KEY, state VARCHAR(3))").await.unwrap();
     let (file, path) = rig.file("changes");
-    let states = json!({ "column": "state", "in": ["NSW", "VIC", "QLD"] });
+    let states = json!({ "where": "state IN ('NSW', 'VIC', 'QLD')" });
     rig.apply(&json!({
         "sources": { "db": rig.source(json!({})) },
         "plugins": { "filter": plugin("filter") },

@@ -3,8 +3,10 @@
 mod columns;
 mod contract;
 mod filter;
+mod flatten;
 mod limits;
 mod mask;
+mod outbox;
 mod private;
 mod support;
 mod types;
