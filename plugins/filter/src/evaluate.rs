@@ -75,7 +75,7 @@ fn fold(all: &[Node], columns: &[Column], rows: usize, of: impl Fn(u8, u8) -> u8
 /// True and false change places.
 #[inline]
 fn not(t: u8) -> u8 {
-    (t & TRUE) << 1 | (t & FALSE) >> 1 | t & UNKNOWN
+    ((t & TRUE) << 1) | ((t & FALSE) >> 1) | (t & UNKNOWN)
 }
 
 /// False if either is; else unknown if either is.
@@ -84,7 +84,7 @@ fn and(a: u8, b: u8) -> u8 {
     let unknown = u8::from(
         a & UNKNOWN != 0 && b & (TRUE | UNKNOWN) != 0 || b & UNKNOWN != 0 && a & (TRUE | UNKNOWN) != 0,
     );
-    a & b & TRUE | (a | b) & FALSE | unknown * UNKNOWN
+    (a & b & TRUE) | ((a | b) & FALSE) | (unknown * UNKNOWN)
 }
 
 /// Tests where all cells have values; NULL makes it unknown, absence makes it anything.

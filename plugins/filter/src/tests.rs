@@ -279,3 +279,62 @@ fn texts_are_read_as_mysql_reads_them() {
         assert_eq!(read(written), want);
     }
 }
+
+/// Whatever is written, it is taken or refused.
+#[test]
+fn no_text_panics() {
+    const PIECES: [&str; 40] = [
+        "id",
+        "state",
+        "amount",
+        "day",
+        "doc",
+        "`left`",
+        "é",
+        " ",
+        " ",
+        " ",
+        "=",
+        "<=>",
+        "<",
+        "!",
+        "(",
+        ")",
+        ",",
+        "-",
+        "+",
+        ".",
+        "'x'",
+        "'",
+        "\"",
+        "\\",
+        "`",
+        "1",
+        "2.5",
+        "1e",
+        "e9",
+        "9999999999999999999999999999999999999999",
+        "NULL",
+        " AND ",
+        " OR ",
+        " NOT ",
+        " IN ",
+        " LIKE ",
+        " BETWEEN ",
+        " IS ",
+        " ESCAPE ",
+        "DATE '2020-01-31'",
+    ];
+    let table = orders();
+    let mut random = 1_u64;
+    let mut taken = 0;
+    for _ in 0..50_000 {
+        let mut text = String::new();
+        for _ in 0..1 + random % 9 {
+            random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            text.push_str(PIECES[(random >> 33) as usize % PIECES.len()]);
+        }
+        taken += usize::from(parse::parse(&text).is_ok_and(|parsed| bind(&table, &parsed).is_ok()));
+    }
+    assert!(taken > 100, "{taken}");
+}

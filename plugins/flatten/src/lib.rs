@@ -127,11 +127,11 @@ impl Transform for Flatten {
         for (row, document) in documents.iter().enumerate() {
             let mut wrong = None;
             found.fill(None);
-            if let Cell::Value(document) = document {
-                if walk::walk(&self.tree, document, &mut found).is_err() {
-                    found.fill(None);
-                    wrong = Some("the document is no JSON".to_owned());
-                }
+            if let Cell::Value(document) = document
+                && walk::walk(&self.tree, document, &mut found).is_err()
+            {
+                found.fill(None);
+                wrong = Some("the document is no JSON".to_owned());
             }
             for ((leaf, writer), found) in self.leaves.iter().zip(&mut writers).zip(&found) {
                 let cell = match (document, found) {
