@@ -29,8 +29,8 @@ impl Random {
         ((z ^ (z >> 31)) % n as u64) as usize
     }
 
-    fn of<'a, T>(&mut self, all: &'a [T]) -> &'a T {
-        &all[self.below(all.len())]
+    fn of<T: Copy>(&mut self, all: &[T]) -> T {
+        all[self.below(all.len())]
     }
 }
 
@@ -88,23 +88,26 @@ const KINDS: [Sort; 6] = [INTEGERS, DECIMALS, DOUBLES, TEXTS, DATES, TIMES];
 const PATTERNS: [&str; 9] =
     ["'N%'", "'%W'", "'n__'", "'%'", "'N\\_W'", "'%!%' ESCAPE '!'", "'_本'", "'a\\\\\\\\b'", "'_'"];
 
+const WITH_LITERALS: [&str; 4] = [" AND TRUE", " OR NULL", " AND NULL", " OR FALSE"];
+const BETWEEN_TWO: [&str; 2] = [" AND ", " OR "];
+
 /// A comparison within a kind.
 fn leaf(random: &mut Random, out: &mut String) {
-    let kind = random.of(&KINDS);
+    let kind = &KINDS[random.below(KINDS.len())];
     // numbers of all kinds meet each other
     let other = if kind.names[0] != "s" && kind.names[0] != "d" && kind.names[0] != "tm" {
         &KINDS[random.below(3)]
     } else {
         kind
     };
-    let name = *random.of(&kind.names);
+    let name = random.of(&kind.names);
     let operand = |random: &mut Random| match random.below(10) {
         0 => "NULL",
-        1 | 2 => *random.of(&other.names),
-        3..=6 => *random.of(kind.values),
-        _ => *random.of(kind.others),
+        1 | 2 => random.of(&other.names),
+        3..=6 => random.of(kind.values),
+        _ => random.of(kind.others),
     };
-    let not = *random.of(&["", "NOT "]);
+    let not = random.of(&["", "NOT "]);
     match random.below(12) {
         0 => write!(out, "{name} IS {not}NULL"),
         1 if kind.names[0] == "s" => write!(out, "{name} {not}LIKE {}", random.of(&PATTERNS)),
@@ -112,21 +115,21 @@ fn leaf(random: &mut Random, out: &mut String) {
         2 => {
             // of times MySQL says that `a BETWEEN a AND NULL` is false, where it is unknown of all else
             let is_time = kind.names[0] == "tm";
-            let mut bound = || if is_time { *random.of(kind.values) } else { operand(random) };
+            let mut bound = || if is_time { random.of(kind.values) } else { operand(random) };
             write!(out, "{name} {not}BETWEEN {} AND {}", bound(), bound())
         }
         3 | 4 => {
             let list: Vec<&str> = (0..=random.below(4))
                 .map(|_| {
                     let all = if random.below(2) == 0 { kind.values } else { kind.others };
-                    *random.of(all)
+                    random.of(all)
                 })
                 .collect();
-            let null = *random.of(&["", "", ", NULL"]);
+            let null = random.of(&["", "", ", NULL"]);
             write!(out, "{name} {not}IN ({}{null})", list.join(", "))
         }
         _ => {
-            let op = *random.of(&["=", "<>", "!=", "<", "<=", ">", ">=", "<=>"]);
+            let op = random.of(&["=", "<>", "!=", "<", "<=", ">", ">=", "<=>"]);
             let value = operand(random);
             if random.below(4) == 0 {
                 write!(out, "{value} {op} {name}")
@@ -149,19 +152,19 @@ fn condition(random: &mut Random, depth: usize, out: &mut String) {
         5 => {
             out.push('(');
             condition(random, depth - 1, out);
-            let is = *random.of(&["TRUE", "FALSE", "UNKNOWN", "NOT TRUE", "NOT FALSE", "NULL"]);
+            let is = random.of(&["TRUE", "FALSE", "UNKNOWN", "NOT TRUE", "NOT FALSE", "NULL"]);
             write!(out, ") IS {is}").expect("a String takes any text");
         }
         6 => {
             condition(random, depth - 1, out);
-            out.push_str(*random.of(&[" AND TRUE", " OR NULL", " AND NULL", " OR FALSE"]));
+            out.push_str(random.of(&WITH_LITERALS));
         }
         _ => {
             // with and without parentheses, so that precedence is tried
             let open = random.below(2) == 0;
             out.push_str(if open { "(" } else { "" });
             condition(random, depth - 1, out);
-            out.push_str(*random.of(&[" AND ", " OR "]));
+            out.push_str(random.of(&BETWEEN_TWO));
             condition(random, depth - 1, out);
             out.push_str(if open { ")" } else { "" });
         }
@@ -170,8 +173,7 @@ fn condition(random: &mut Random, depth: usize, out: &mut String) {
 
 /// The rows as literals; none = NULL.
 fn rows(random: &mut Random) -> Vec<[Option<&'static str>; 12]> {
-    let mut row =
-        || std::array::from_fn(|at| (random.below(5) > 0).then(|| *random.of(KINDS[at / 2].values)));
+    let mut row = || std::array::from_fn(|at| (random.below(5) > 0).then(|| random.of(KINDS[at / 2].values)));
     (0..ROWS).map(|_| row()).collect()
 }
 

@@ -32,7 +32,10 @@ fn scans() -> Batch {
 }
 
 async fn bind(input: &Batch, config: &str) -> Binding {
-    plugin("columns").bind("test", &input.table, config, &Limits::default()).await.unwrap()
+    plugin("columns")
+        .bind("test", &input.table, config, &Limits::default())
+        .await
+        .expect("a good configuration")
 }
 
 #[tokio::test]
