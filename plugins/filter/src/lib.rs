@@ -1,66 +1,73 @@
-//! Keeps the rows whose column has one of some values: `{"column": "state", "in": ["NSW", "VIC", "QLD"]}`.
+//! Keeps the rows for which a condition in SQL is true:
 //!
-//! A row that an update moves out of the values becomes a delete, one moved into them an insert. NULL is none of the
-//! values; a cell that is absent (a minimal row image) is refused, since nobody can tell.
+//! ```json
+//! {"where": "state IN ('NSW', 'VIC') AND NOT (amount < 10.50 OR note LIKE '%test%') AND `left` IS NULL"}
+//! ```
+//!
+//! There are `=`, `<>`, `!=`, `<`, `<=`, `>`, `>=`, `<=>`; `[NOT] IN (...)`; `[NOT] LIKE '...' [ESCAPE '.']`; `[NOT] BETWEEN ...
+//! AND ...`; `IS [NOT] NULL`, `TRUE`, `FALSE`, `UNKNOWN`; `AND`, `OR`, `NOT` and parentheses, over columns and literals: text,
+//! numbers, `TRUE`, `FALSE`, `NULL`, `DATE '...'`, `TIME '...'`, `TIMESTAMP '...'`. NULLs follow SQL: a comparison with NULL is
+//! unknown, and a row of which the condition is unknown does not pass.
+//!
+//! Numbers are compared exactly (with a FLOAT or DOUBLE, as doubles), texts byte by byte: upper and lower case differ. What
+//! cannot be compared (a text with a number, JSON, binary columns) is refused when the route starts, not at a row.
+//!
+//! A row that an update moves out of the condition becomes a delete, one moved into it an insert. Where a column is absent
+//! (a minimal row image) and the condition hangs on it, the event is rejected: nobody can tell.
 
-use forebay_plugin::{Batch, Cell, Error, Output, Plan, Reject, TableSchema, Transform};
+mod bind;
+mod evaluate;
+mod like;
+mod parse;
+mod temporal;
+mod token;
+
+use forebay_plugin::{Batch, Error, Output, Plan, Reject, TableSchema, Transform};
+
+use bind::{Condition, bind};
+use evaluate::{TRUE, evaluate};
 
 /// The route's configuration.
 #[derive(serde::Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Config {
-    column: String,
-    r#in: Vec<String>,
+    /// The condition.
+    r#where: String,
 }
 
 struct Filter {
-    column: u32,
-    wanted: Vec<String>,
+    condition: Condition,
 }
 
 impl Transform for Filter {
     type Config = Config;
 
     fn open(table: &TableSchema, config: Config) -> Result<Self, Error> {
-        Ok(Filter { column: table.text_column(&config.column)?, wanted: config.r#in })
+        let parsed = parse::parse(&config.r#where).map_err(|error| error.at("where"))?;
+        Ok(Filter { condition: bind(table, &parsed).map_err(|error| error.at("where"))? })
     }
 
     fn plan(&self) -> Plan {
-        Plan::default().read(self.column).filtering()
+        self.condition.reads.iter().fold(Plan::default(), |plan, &column| plan.read(column)).filtering()
     }
 
     fn apply(&self, batch: Batch) -> Result<Output, Error> {
-        let mut output = Output::default();
-        for (row, cell) in batch.columns[0].texts()?.iter().enumerate() {
-            if cell == Cell::Absent {
+        let mut keep = evaluate(&self.condition.root, &batch.columns, batch.rows as usize)?;
+        let mut rejects = Vec::new();
+        for (row, possible) in keep.iter_mut().enumerate() {
+            // what is true among other possibilities hangs on a cell that is not there
+            if *possible & TRUE != 0 && *possible != TRUE {
                 let reason =
-                    "the filter's column is not in the row image: use binlog_row_image=FULL".to_owned();
-                output.rejects.push(Reject { row: row as u32, reason });
+                    "a column that the filter needs is not in the row image: set binlog_row_image = FULL";
+                rejects.push(Reject { row: row as u32, reason: reason.to_owned() });
             }
-            output
-                .keep
-                .push(u8::from(cell.value().is_some_and(|value| self.wanted.iter().any(|w| w == value))));
+            *possible = u8::from(*possible == TRUE);
         }
-        Ok(output)
+        Ok(Output { keep, rejects, ..Output::default() })
     }
 }
 
 forebay_plugin::export!(Filter);
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use forebay_plugin::LogicalType::{Integer, Text};
-    use forebay_plugin::testing::{run, table, texts};
-
-    #[test]
-    fn keeps_the_wanted_values_only() {
-        let table = table([("id", Integer), ("state", Text)]);
-        let states = [Cell::Value("NSW"), Cell::Value("nsw"), Cell::Null, Cell::Value("VIC"), Cell::Absent];
-        let config = r#"{"column": "state", "in": ["NSW", "VIC"]}"#;
-        let (_, output) = run::<Filter>(&table, config, 5, vec![texts(states)]).unwrap();
-        assert_eq!(output.keep, [1, 0, 0, 1, 0]);
-        assert_eq!(output.rejects.len(), 1);
-        assert_eq!(output.rejects[0].row, 4);
-    }
-}
+mod tests;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use forebay_plugin::{Encoding, Error, KeyedHash, Problem, parse_part};
+use forebay_plugin::{Encoding, KeyedHash, Problems, parse_part};
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -19,17 +19,15 @@ pub(crate) struct Config {
 
 impl Config {
     /// Each column's rule, with its place in the configuration; those that are none go to the problems.
-    pub(crate) fn rules(self, problems: &mut Vec<Problem>) -> Result<Vec<(String, String, Rule)>, Error> {
+    pub(crate) fn rules(self, problems: &mut Problems) -> Vec<(String, String, Rule)> {
         let mut rules = Vec::with_capacity(self.columns.len());
         for (name, rule) in self.columns {
             let path = format!("columns.{name}");
-            match parse_part(&path, rule) {
-                Ok(rule) => rules.push((name, path, rule)),
-                Err(Error::Config(more) | Error::Schema(more)) => problems.extend(more),
-                Err(error) => return Err(error),
+            if let Some(rule) = problems.at(&path, parse_part(&path, rule)) {
+                rules.push((name, path, rule));
             }
         }
-        Ok(rules)
+        rules
     }
 }
 

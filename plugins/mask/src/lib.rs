@@ -16,7 +16,9 @@
 mod config;
 mod rule;
 
-use forebay_plugin::{Batch, ColumnDef, Error, Layout, LogicalType, Output, Plan, TableSchema, Transform};
+use forebay_plugin::{
+    Batch, ColumnDef, Error, Layout, LogicalType, Output, Plan, Problems, TableSchema, Transform,
+};
 
 use config::{Config, Missing, Rule};
 use rule::{HashedCells, keep_domain, keep_first, keep_last};
@@ -35,27 +37,18 @@ impl Transform for Mask {
 
     fn open(table: &TableSchema, config: Config) -> Result<Self, Error> {
         let mut mask = Mask { computed: Vec::new(), plan: Plan::default() };
-        let mut problems = Vec::new();
+        let mut problems = Problems::default();
         let ignore = config.missing == Missing::Ignore;
-        let rules = config.rules(&mut problems)?;
-        let is_config = !problems.is_empty();
-        for (name, path, rule) in rules {
+        for (name, path, rule) in config.rules(&mut problems) {
             let added = match table.column(&name) {
                 Ok(column) => mask.add(column, table.def(column), rule),
                 Err(_) if ignore => Ok(()),
                 Err(_) => Err(Error::schema("", missing(table, &name))),
             };
-            match added.map_err(|error| error.at(&path)) {
-                Ok(()) => {}
-                Err(Error::Schema(more) | Error::Config(more)) => problems.extend(more),
-                Err(error) => return Err(error),
-            }
+            problems.at(&path, added);
         }
-        match (problems.is_empty(), is_config) {
-            (true, _) => Ok(mask),
-            (_, true) => Err(Error::Config(problems)),
-            (_, false) => Err(Error::Schema(problems)),
-        }
+        problems.finish()?;
+        Ok(mask)
     }
 
     fn plan(&self) -> Plan {

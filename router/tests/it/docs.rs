@@ -74,7 +74,7 @@ fn the_error_reference_names_every_code() {
 }
 
 /// Fenced blocks of a page, also in lists: (what stands behind the fence, the text).
-fn blocks(markdown: &str) -> Vec<(String, String)> {
+pub(crate) fn blocks(markdown: &str) -> Vec<(String, String)> {
     let mut blocks = Vec::new();
     let mut open: Option<(usize, String, String)> = None;
     for line in markdown.lines() {

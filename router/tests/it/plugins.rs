@@ -105,7 +105,7 @@ async fn a_row_that_leaves_a_filter_is_a_delete_downstream() {
     let rig = Rig::new().await;
     rig.database.exec("CREATE TABLE t (id INT PRIMARY KEY, state VARCHAR(3))").await.unwrap();
     let (file, path) = rig.file("changes");
-    let states = json!({ "column": "state", "in": ["NSW", "VIC", "QLD"] });
+    let states = json!({ "where": "state IN ('NSW', 'VIC', 'QLD')" });
     rig.apply(&json!({
         "sources": { "db": rig.source(json!({})) },
         "plugins": { "filter": plugin("filter") },
@@ -166,4 +166,82 @@ async fn a_masked_value_appears_nowhere() {
     // no secret in any answer
     let told = rig.forebay.api("GET", "/v1/export", None).await.unwrap().text() + &rig.forebay.log();
     assert!(told.contains("PII_KEY") && !told.contains("a key for tests"), "{told}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_outbox_table_becomes_events_with_their_place() {
+    let rig = Rig::new().await;
+    let columns = "id CHAR(2) PRIMARY KEY, aggregatetype VARCHAR(40) NOT NULL, aggregateid VARCHAR(40) NOT NULL, \
+                   type VARCHAR(40) NOT NULL, payload JSON";
+    rig.database.exec(&format!("CREATE TABLE outbox ({columns})")).await.unwrap();
+    let (file, path) = rig.file("events");
+    let additional = json!({ "additional": { "type": "event_type" }, "on_update": "reject" });
+    let paths = json!({ "total": { "path": "$.total", "type": "decimal(10,2)" } });
+    let transforms = json!([
+        { "plugin": "outbox", "config": additional },
+        { "plugin": "flatten", "config": { "column": "payload", "paths": paths, "drop": true } },
+    ]);
+    rig.apply(&json!({
+        "sources": { "db": rig.source(json!({})) },
+        "plugins": { "outbox": plugin("outbox"), "flatten": plugin("flatten") },
+        "routes": { "file": rig.route(file, transforms) },
+    }))
+    .await;
+    for sql in [
+        r#"INSERT INTO outbox VALUES ('e1', 'Order', '7', 'Placed', '{"total": 12.5}'),
+            ('e2', 'Über-Kunde', '8', 'Moved', '{"total": null}'), ('e3', 'Order', '7', 'Paid', '{"total": "much"}')"#,
+        "UPDATE outbox SET type = 'Sent' WHERE id = 'e2'",
+        "DELETE FROM outbox",
+    ] {
+        rig.database.exec(sql).await.unwrap();
+    }
+    let status = rig.passed("file", 7).await;
+    let told: Vec<Value> = records(&path)
+        .iter()
+        .map(|r| json!([r["op"], r["source"]["routing"], r["before"], r["after"]]))
+        .collect();
+    let after =
+        |id, key, event, total| json!({ "id": id, "aggregateid": key, "event_type": event, "total": total });
+    // 1250 hundredths, as Debezium writes decimals
+    let want = json!([
+        ["c", "Order", null, after("e1", "7", "Placed", json!("BOI="))],
+        ["c", "_ber-Kunde", null, after("e2", "8", "Moved", Value::Null)],
+    ]);
+    assert_eq!(json!(told), want);
+    assert_eq!(status["counts"], json!({ "read": 7, "delivered": 2, "filtered": 3, "dead": 2 }));
+    let letters = rig.forebay.api("GET", "/v1/routes/file/dead-letters", None).await.unwrap().text();
+    assert!(letters.contains("what stands at $.total is no decimal(10,2)"), "{letters}");
+    assert!(letters.contains("a row of an outbox table was updated"), "{letters}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_deleted_row_can_stay_downstream() {
+    let rig = Rig::new().await;
+    rig.database
+        .exec("CREATE TABLE t (id INT PRIMARY KEY, name VARCHAR(9), secret VARCHAR(9))")
+        .await
+        .unwrap();
+    let (file, path) = rig.file("rows");
+    let columns = json!({
+        "exclude": ["sec*"], "rename": { "name": "title" }, "constants": { "origin": "shop" },
+        "metadata": { "op": "__op", "table": "__table" }, "deleted": { "column": "__deleted" },
+    });
+    rig.apply(&json!({
+        "sources": { "db": rig.source(json!({})) },
+        "plugins": { "columns": plugin("columns") },
+        "routes": { "file": rig.route(file, json!([{ "plugin": "columns", "config": columns }])) },
+    }))
+    .await;
+    for sql in ["INSERT INTO t VALUES (1, 'a', 's')", "UPDATE t SET name = 'b'", "DELETE FROM t"] {
+        rig.database.exec(sql).await.unwrap();
+    }
+    rig.passed("file", 3).await;
+    let row = |title, op, deleted| json!({ "id": 1, "title": title, "origin": "shop", "__op": op, "__table": "t", "__deleted": deleted });
+    let told: Vec<Value> = records(&path).iter().map(|r| json!([r["op"], r["before"], r["after"]])).collect();
+    let want = json!([
+        ["c", null, row("a", "c", 0)],
+        ["u", row("a", "u", 0), row("b", "u", 0)],
+        ["u", row("b", "u", 0), row("b", "u", 1)],
+    ]);
+    assert_eq!(json!(told), want);
 }

@@ -79,7 +79,7 @@ impl Column {
     pub fn texts(&self) -> Result<Texts<'_>, Error> {
         let Cells::Text(cells) = &self.cells else { return Err(wrong_layout("text")) };
         let text = std::str::from_utf8(&cells.data).map_err(|_| wrong_layout("UTF-8 text"))?;
-        Ok(Texts { column: self, offsets: &cells.offsets, text })
+        Ok(Texts { column: self, offsets: &cells.offsets, all: text })
     }
 
     /// The column's byte strings, or the bytes of its texts, one for each image.
@@ -128,12 +128,12 @@ impl Column {
     /// [`Error::Data`] if it is not a column of texts.
     pub fn map_text(self, mut map: impl FnMut(&str, &mut String)) -> Result<Column, Error> {
         let texts = self.texts()?;
-        let mut out = String::with_capacity(texts.text.len());
+        let mut out = String::with_capacity(texts.all.len());
         let mut offsets = Vec::with_capacity(texts.offsets.len());
         offsets.push(0);
         for row in 0..texts.len() {
             if self.is_value(row) {
-                map(texts.raw(row), &mut out);
+                map(texts.text(row), &mut out);
             }
             offsets.push(out.len() as u32);
         }
@@ -161,7 +161,7 @@ impl Column {
 pub struct Texts<'a> {
     column: &'a Column,
     offsets: &'a [u32],
-    text: &'a str,
+    all: &'a str,
 }
 
 impl<'a> Texts<'a> {
@@ -180,7 +180,7 @@ impl<'a> Texts<'a> {
     /// # Panics
     /// If there is no such row.
     pub fn get(&self, row: usize) -> Cell<&'a str> {
-        self.column.cell(row, || self.raw(row))
+        self.column.cell(row, || self.text(row))
     }
 
     /// All cells.
@@ -189,8 +189,13 @@ impl<'a> Texts<'a> {
         (0..self.len()).map(move |row| texts.get(row))
     }
 
-    fn raw(&self, row: usize) -> &'a str {
-        &self.text[self.offsets[row] as usize..self.offsets[row + 1] as usize]
+    /// The text of a cell that has a value; of others it means nothing. For loops that look at the states apart.
+    ///
+    /// # Panics
+    /// If there is no such row.
+    #[inline]
+    pub fn text(&self, row: usize) -> &'a str {
+        &self.all[self.offsets[row] as usize..self.offsets[row + 1] as usize]
     }
 }
 

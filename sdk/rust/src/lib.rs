@@ -36,15 +36,18 @@
 //! # fn main() {}
 //! ```
 //!
-//! Owns: the bindings to `wit/v0.1`, the glue between them and a `Transform`, and helpers for columns, plans, keyed
-//! hashes and tests. Promises: columns are seen without copies; a panic's text reaches the operator; a wrong
+//! Owns: the bindings to `wit/v0.1`, the glue between them and a `Transform`, and helpers for columns, types, plans,
+//! problems, keyed hashes and tests. Promises: columns are seen without copies; a panic's text reaches the operator; a wrong
 //! configuration is answered with the path of what is wrong and never with its value.
 
 mod columns;
 mod component;
 mod hash;
+mod number;
+mod problems;
 mod schema;
 pub mod testing;
+mod types;
 
 /// What `wit-bindgen` makes of `wit/v0.1/transform.wit`; everything that plugins use is exported above it.
 #[allow(unsafe_code, missing_docs, unreachable_pub, reason = "generated")]
@@ -71,6 +74,9 @@ pub use columns::{Cell, TextWriter, Texts};
 pub use component::{Component, Describe};
 pub use component::{log, parse_config, parse_part};
 pub use hash::{Encoding, KeyedHash};
+pub use number::Decimal;
+pub use problems::Problems;
+pub use types::{ColumnWriter, Misfit, NativeType};
 
 /// A transform, bound to one version of one table.
 ///

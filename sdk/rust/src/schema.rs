@@ -11,10 +11,30 @@ impl TableSchema {
     /// # Errors
     /// [`Error::Schema`] that names the column and the table.
     pub fn column(&self, name: &str) -> Result<u32, Error> {
-        let found = self.columns.iter().position(|c| c.name == name);
-        found.map(|index| index as u32).ok_or_else(|| {
-            Error::schema("", format!("table {}.{} has no column `{name}`", self.database, self.table))
-        })
+        if let Some(index) = self.columns.iter().position(|c| c.name == name) {
+            return Ok(index as u32);
+        }
+        let alike = self.columns.iter().find(|c| c.name.to_lowercase() == name.to_lowercase());
+        let hint = alike.map_or(String::new(), |c| format!("; it has `{}`: write it like that", c.name));
+        let message = format!("table {}.{} has no column `{name}`{hint}", self.database, self.table);
+        Err(Error::schema("", message))
+    }
+
+    /// The indexes of the columns whose names match a pattern: `*` stands for any characters, `?` for one.
+    ///
+    /// # Errors
+    /// [`Error::Schema`] if there is none.
+    pub fn columns_like(&self, pattern: &str) -> Result<Vec<u32>, Error> {
+        if !pattern.contains(['*', '?']) {
+            return self.column(pattern).map(|index| vec![index]);
+        }
+        let found = self.columns.iter().enumerate().filter(|(_, c)| is_like(&c.name, pattern));
+        let found: Vec<u32> = found.map(|(index, _)| index as u32).collect();
+        if found.is_empty() {
+            let table = format!("{}.{}", self.database, self.table);
+            return Err(Error::schema("", format!("table {table} has no column like `{pattern}`")));
+        }
+        Ok(found)
     }
 
     /// As [`column`](Self::column), of a text column (CHAR, VARCHAR, TEXT, ENUM, SET).
@@ -37,6 +57,34 @@ impl TableSchema {
     pub fn def(&self, column: u32) -> &ColumnDef {
         &self.columns[column as usize]
     }
+}
+
+/// Whether a name matches a pattern of `*` and `?`. Goes back to the last `*` only, so it takes no longer than the product
+/// of the lengths.
+fn is_like(name: &str, pattern: &str) -> bool {
+    let (name, pattern): (Vec<char>, Vec<char>) = (name.chars().collect(), pattern.chars().collect());
+    let (mut n, mut p) = (0, 0);
+    let mut star = None;
+    while n < name.len() {
+        match pattern.get(p) {
+            Some('*') => {
+                star = Some((p, n));
+                p += 1;
+            }
+            Some(c) if *c == '?' || *c == name[n] => {
+                n += 1;
+                p += 1;
+            }
+            _ => match star {
+                Some((at, from)) => {
+                    star = Some((at, from + 1));
+                    (p, n) = (at + 1, from + 1);
+                }
+                None => return false,
+            },
+        }
+    }
+    pattern[p..].iter().all(|c| *c == '*')
 }
 
 impl ColumnDef {
@@ -173,5 +221,40 @@ impl Default for Output {
     /// No computed columns; every image kept.
     fn default() -> Output {
         Output { columns: Vec::new(), keep: Vec::new(), rejects: Vec::new(), routing: None }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::table;
+
+    #[test]
+    fn patterns() {
+        for (name, pattern, want) in [
+            ("pbf_rate", "pbf_*", true),
+            ("pbf", "pbf_*", false),
+            ("a_b_c", "*_?", true),
+            ("été", "?t?", true),
+            ("abcbd", "a*b?", true),
+            ("abcbd", "a*bc", false),
+            ("", "*", true),
+            ("a", "", false),
+        ] {
+            assert_eq!(is_like(name, pattern), want, "{name} {pattern}");
+        }
+        let table =
+            table([("id", LogicalType::Integer), ("Name", LogicalType::Text), ("note", LogicalType::Text)]);
+        assert_eq!(table.columns_like("*"), Ok(vec![0, 1, 2]));
+        assert_eq!(table.columns_like("note"), Ok(vec![2]));
+        let message = |error| match error {
+            Err(Error::Schema(problems)) => problems[0].message.clone(),
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(message(table.columns_like("x*")), "table shop.customers has no column like `x*`");
+        assert_eq!(
+            message(table.columns_like("name")),
+            "table shop.customers has no column `name`; it has `Name`: write it like that"
+        );
     }
 }

@@ -52,17 +52,34 @@ pub fn run<T: Transform>(
     rows: u32,
     columns: Vec<Column>,
 ) -> Result<(Plan, Output), Error> {
+    run_batch::<T>(table, config, Batch { rows, columns, kinds: Vec::new() })
+}
+
+/// As [`run`], with the images' kinds (see [`Batch::kinds`]), for plans that need them.
+///
+/// # Errors
+/// As [`run`].
+pub fn run_kinds<T: Transform>(
+    table: &TableSchema,
+    config: &str,
+    kinds: Vec<u8>,
+    columns: Vec<Column>,
+) -> Result<(Plan, Output), Error> {
+    run_batch::<T>(table, config, Batch { rows: kinds.len() as u32, columns, kinds })
+}
+
+fn run_batch<T: Transform>(table: &TableSchema, config: &str, batch: Batch) -> Result<(Plan, Output), Error> {
     let transform = T::open(table, parse_config(config)?)?;
     let plan = transform.plan();
     let computed = |edit: &&Edit| matches!(edit, Edit::Replace(_) | Edit::Retype(_) | Edit::Append(_));
     let want = plan.edits.iter().filter(computed).count();
-    if columns.len() != plan.reads.len() {
+    if batch.columns.len() != plan.reads.len() {
         return Err(Error::Data(format!("the plan reads {} columns", plan.reads.len())));
     }
-    if want == 0 && !plan.filters {
+    if want == 0 && !plan.filters && !plan.routes {
         return Ok((plan, Output::default()));
     }
-    let output = transform.apply(Batch { rows, columns, kinds: Vec::new() })?;
+    let output = transform.apply(batch)?;
     if output.columns.len() != want {
         return Err(Error::Data(format!(
             "{} columns came back, the plan computes {want}",

@@ -30,7 +30,7 @@ async fn moves_out_of_the_list_are_deletes_and_moves_into_it_are_inserts() {
     .unzip();
     let ids: Int32Array = (0..kinds.len() as i32).collect();
     let mut input = batch(&table, kinds, vec![Arc::new(ids), Arc::new(StringArray::from(states))]);
-    let config = r#"{"column": "state", "in": ["NSW", "VIC", "QLD"]}"#;
+    let config = r#"{"where": "state IN ('NSW', 'VIC', 'QLD')"}"#;
     let mut binding = plugin("filter").bind("test", &table, config, &Limits::default()).await.unwrap();
     assert!(binding.plan().filters);
     let applied = binding.apply(&input, &place()).await.unwrap();
