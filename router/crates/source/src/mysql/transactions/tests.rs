@@ -295,7 +295,7 @@ fn rows_of_an_xa_transaction_come_at_its_commit() {
             panic!("it is not looked for")
         };
         let gtid = GtidEvent::parse(&gtid).unwrap().gtid;
-        feed.transactions.found_branch(*xid, found.then(|| gtid.clone()));
+        feed.transactions.found_branch(*xid, found.then(|| (gtid.clone(), None)));
         if found {
             assert!(feed.transactions.position().gtids.contains(&gtid));
             assert_eq!(feed.take(QUERY, &commit).unwrap(), Taken::Again(Box::new(gtid.clone())));
@@ -304,6 +304,7 @@ fn rows_of_an_xa_transaction_come_at_its_commit() {
                 let header = Header { kind, size: 100, end: 500, ..Default::default() };
                 feed.transactions.take_again(&Event { header, body }).unwrap()
             };
+            again(&mut feed, GTID, &self::gtid(1));
             again(&mut feed, MAP, &map(1, "d"));
             again(&mut feed, ROWS, &rows(1, &[5]));
             again(&mut feed, kinds::XA_PREPARE, &prepare(false));
