@@ -137,7 +137,7 @@ mod tests {
             let note = Note { key: key(&undecided.gtid), value: Some(undecided.value()) };
             assert_eq!(note.key, "xa/3-1-21");
             let notes = [Note { key: "server".into(), value: Some(b"{}".to_vec()) }, note];
-            assert_eq!(Undecided::of_notes(&notes), [undecided.clone()]);
+            assert_eq!(Undecided::of_notes(&notes), std::slice::from_ref(&undecided));
             let mut read = set("0-1-5,3-1-30");
             Undecided::take_from(&mut read, &undecided.gtid, before.as_ref());
             assert_eq!(read, set(if before.is_some() { "0-1-5,3-7-20" } else { "0-1-5" }));
