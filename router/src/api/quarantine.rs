@@ -7,6 +7,7 @@ use utoipa::ToSchema;
 
 use super::Api;
 use super::body::Document;
+use super::codes;
 use super::problem::{ProblemAnswer, Refusal};
 use crate::definition;
 
@@ -21,6 +22,10 @@ pub(super) struct ReleaseRequest {
     /// Its CREATE TABLE statement, as SHOW CREATE TABLE prints it. Default: what the server says now.
     #[serde(default)]
     definition: Option<String>,
+    /// Nobody knows what it looked like: its kept events are dropped, and it goes on from now; a snapshot of the table reads what is
+    /// there. How many events that were is in the audit log.
+    #[serde(default)]
+    give_up: bool,
 }
 
 /// Say what a table in quarantine looked like: its events are decoded and come now, in their order, before its later ones.
@@ -28,7 +33,7 @@ pub(super) struct ReleaseRequest {
     post, path = "/v1/sources/{name}/release", tag = "sources", operation_id = "releaseTable", request_body = ReleaseRequest,
     params(("name" = String, Path, description = "The source's name")),
     responses(
-        (status = 204, description = "They are decoded, and the quarantine is over"),
+        (status = 204, description = "They are decoded or dropped, and the quarantine is over"),
         (status = 404, description = "There is no such source", body = ProblemAnswer, content_type = "application/problem+json"),
         (status = 422, description = "The definition does not fit", body = ProblemAnswer, content_type = "application/problem+json"),
         (status = 503, description = "The source is not connected", body = ProblemAnswer, content_type = "application/problem+json"),
@@ -41,7 +46,18 @@ pub(super) async fn release(
 ) -> Result<StatusCode, Refusal> {
     let request: ReleaseRequest = definition::read(&value)?;
     let (database, table) = (&request.database, &request.table);
+    let target = format!("sources/{name}/{database}.{table}");
+    if request.give_up {
+        if request.definition.is_some() {
+            let what = "a table is released by a definition, or its events are given up: not both";
+            return Err(Refusal::new(StatusCode::UNPROCESSABLE_ENTITY, codes::BAD_REQUEST, what)
+                .suggest("leave out `definition` or `give_up`"));
+        }
+        let events = api.engine.give_up(&name, database, table).await?;
+        api.note("give_up", &format!("{target}: {events} events dropped")).await?;
+        return Ok(StatusCode::NO_CONTENT);
+    }
     api.engine.release(&name, database, table, request.definition.as_deref()).await?;
-    api.note("release", &format!("sources/{name}/{database}.{table}")).await?;
+    api.note("release", &target).await?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -39,6 +39,9 @@ pub(super) async fn release(
 }
 
 async fn decode(log: &Log, capture: &mut Capture, definition: &Definition) -> Result<bool, Fault> {
+    if definition.is_given_up() {
+        return end(log, capture, definition).await;
+    }
     let head = log.head();
     let want: Want = Arc::new(|database, _| database == VIRTUAL_DATABASE);
     let (database, table) = (definition.database(), definition.table());
@@ -58,7 +61,11 @@ async fn decode(log: &Log, capture: &mut Capture, definition: &Definition) -> Re
         log.append(Entry { block: Some(block), ..Entry::default() }).await?;
     }
     let last = recovery.definition().unwrap_or_else(|| definition.clone());
-    let Some(end) = capture.lift(&last) else { return Ok(false) };
+    end(log, capture, &last).await
+}
+
+async fn end(log: &Log, capture: &mut Capture, definition: &Definition) -> Result<bool, Fault> {
+    let Some(end) = capture.lift(definition) else { return Ok(false) };
     log.append(Entry { block: end.block, position: end.position, notes: end.notes }).await?;
     log.flush().await?;
     Ok(true)

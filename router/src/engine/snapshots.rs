@@ -65,6 +65,21 @@ impl Engine {
         self.order(source, What::Release(definition)).await
     }
 
+    /// Ends a table's quarantine without its events: they are dropped, and the table goes on from now. Answers how many those are.
+    ///
+    /// # Errors
+    /// If the table is not in quarantine, or the source is not connected.
+    pub async fn give_up(&self, source: &str, database: &str, table: &str) -> Result<u64, Fault> {
+        let events = {
+            let running = self.inner.running.lock().await;
+            let reading = running.sources.get(source).ok_or_else(|| no_source(source))?.reading.borrow();
+            let kept = reading.quarantined.iter().find(|q| q.database == database && q.table == table);
+            kept.map_or(0, |q| q.events)
+        };
+        self.order(source, What::Release(Definition::given_up(database, table))).await?;
+        Ok(events)
+    }
+
     async fn order(&self, source: &str, what: What) -> Result<(), Fault> {
         let orders = {
             let running = self.inner.running.lock().await;

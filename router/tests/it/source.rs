@@ -108,6 +108,28 @@ async fn a_table_whose_definition_is_lost_stands_aside_until_somebody_says_it() 
     assert_eq!(of_t[3]["op"], "d");
     assert_eq!(rig.status().await["sources"][0]["quarantined"], json!([]));
 
+    // what nobody knows is given up, and the table goes on
+    conn.query_drop("SET sql_log_bin = 0").await.unwrap();
+    conn.query_drop("ALTER TABLE t DROP COLUMN b").await.unwrap();
+    conn.query_drop("SET sql_log_bin = 1").await.unwrap();
+    rig.database.exec("INSERT INTO t VALUES (5, 'lost'); INSERT INTO fine VALUES (2)").await.unwrap();
+    eventually("the table stands aside again", LONG, || async {
+        rig.status().await["sources"][0]["quarantined"].as_array().unwrap().len() == 1
+    })
+    .await;
+    let both =
+        json!({ "database": name, "table": "t", "give_up": true, "definition": "CREATE TABLE t (id INT)" });
+    assert_eq!(post(&rig, "/v1/sources/db/release", &both).await.0, 422);
+    let give_up = json!({ "database": name, "table": "t", "give_up": true });
+    let (status, told) = post(&rig, "/v1/sources/db/release", &give_up).await;
+    assert_eq!(status, 204, "{told}");
+    assert_eq!(post(&rig, "/v1/sources/db/release", &give_up).await.0, 422, "it is over");
+    rig.database.exec("INSERT INTO t VALUES (6, 'six')").await.unwrap();
+    eventually("it goes on", LONG, || async { records(&path).len() == 7 }).await;
+    assert_eq!(records(&path)[6]["after"], json!({ "id": 6, "a": "six" }));
+    let audit = rig.forebay.api("GET", "/v1/audit", None).await.unwrap().text();
+    assert!(audit.contains(&format!("sources/db/{name}.t: 1 events dropped")), "{audit}");
+
     // statements travel like rows, to whoever names their table
     rig.database.exec("ALTER TABLE fine ADD COLUMN more INT").await.unwrap();
     let timeline = rig.file("timeline").1;

@@ -42,9 +42,10 @@ impl Stored {
 
     /// Reads all that the server has.
     async fn catch_up(&mut self, stream: &mut Stream, server: &Server) {
-        let executed: GtidSet = server.binlog_end().await.unwrap().2.parse().unwrap();
+        let executed: GtidSet =
+            server.binlog_end().await.expect("the server does it").2.parse().expect("the server does it");
         while !executed.is_subset(&self.position.gtids) {
-            self.read(stream).await.unwrap();
+            self.read(stream).await.expect("the server does it");
         }
     }
 
@@ -69,21 +70,21 @@ impl Stored {
     async fn again(&mut self, config: &Config) -> Stream {
         self.pieces.clear();
         let start = Start::At(self.position.clone());
-        Stream::resume(config, start, Limits::default(), &self.notes()).await.unwrap()
+        Stream::resume(config, start, Limits::default(), &self.notes()).await.expect("the server does it")
     }
 }
 
 /// Prepares a branch on a connection that then goes away.
 async fn prepare(database: &Database, xid: &str, statements: &[&str]) {
-    let mut conn = database.connect().await.unwrap();
-    conn.query_drop("SET SESSION max_recursive_iterations = 1000000").await.unwrap();
-    conn.query_drop(format!("XA START {xid}")).await.unwrap();
+    let mut conn = database.connect().await.expect("the server does it");
+    conn.query_drop("SET SESSION max_recursive_iterations = 1000000").await.expect("the server does it");
+    conn.query_drop(format!("XA START {xid}")).await.expect("the server does it");
     for sql in statements {
         conn.query_drop(*sql).await.unwrap_or_else(|e| panic!("{sql}: {e}"));
     }
-    conn.query_drop(format!("XA END {xid}")).await.unwrap();
-    conn.query_drop(format!("XA PREPARE {xid}")).await.unwrap();
-    conn.disconnect().await.unwrap();
+    conn.query_drop(format!("XA END {xid}")).await.expect("the server does it");
+    conn.query_drop(format!("XA PREPARE {xid}")).await.expect("the server does it");
+    conn.disconnect().await.expect("the server does it");
 }
 
 /// Decides a branch, which is its last connection's until that has gone.
@@ -107,8 +108,8 @@ async fn rows_of_compressed_events() {
 }
 
 async fn rows_of_xa(options: &[&str]) {
-    let server = Server::start_mariadb(options).await.unwrap();
-    let database = server.database("xa").await.unwrap();
+    let server = Server::start_mariadb(options).await.expect("the server does it");
+    let database = server.database("xa").await.expect("the server does it");
     let config = config(&server, &["t", "u", "l"].map(|t| format!("{}.{t}", database.name())));
     database
         .exec(
@@ -116,7 +117,7 @@ async fn rows_of_xa(options: &[&str]) {
              CREATE TABLE l (id INT PRIMARY KEY AUTO_INCREMENT, v CHAR(200))",
         )
         .await
-        .unwrap();
+        .expect("the server does it");
     let mut stream = connect(&config, Start::Now).await;
     let uuid = "00112233-4455-6677-8899-aabbccddeeff";
     let insert = format!("INSERT INTO t VALUES (1, REPEAT('a', 30), '{uuid}')");
@@ -131,7 +132,7 @@ async fn rows_of_xa(options: &[&str]) {
     database
         .exec("SET SESSION gtid_domain_id = 5; INSERT INTO u VALUES (6); SET SESSION gtid_domain_id = 0, gtid_seq_no = 700; INSERT INTO u VALUES (7)")
         .await
-        .unwrap();
+        .expect("the server does it");
     let mut stored = Stored::default();
     stored.catch_up(&mut stream, &server).await;
     assert_eq!(stored.changes, ["u +6", "u +7"]);
@@ -169,7 +170,7 @@ async fn rows_of_xa(options: &[&str]) {
 
     // too large to wait; read again by the one that saw it and by those that did not
     decide(&database, "XA COMMIT X'6cff00'").await;
-    database.exec("INSERT INTO u VALUES (10)").await.unwrap();
+    database.exec("INSERT INTO u VALUES (10)").await.expect("the server does it");
     let mut fresh = undecided;
     let mut anew = fresh.again(&config).await;
     for (log, stream) in [(&mut stored, &mut stream), (&mut later, &mut again), (&mut fresh, &mut anew)] {
@@ -178,25 +179,25 @@ async fn rows_of_xa(options: &[&str]) {
         let large: Vec<_> = log.changes[wanted.len()..][..150_000].to_vec();
         assert!(large.iter().all(|c| c.starts_with("l +")), "one after the other");
         assert_eq!(large.iter().collect::<std::collections::BTreeSet<_>>().len(), 150_000);
-        assert_eq!(log.changes.last().unwrap(), "u +10");
+        assert_eq!(log.changes.last().expect("the server does it"), "u +10");
         assert_eq!(log.undecided(), 0, "{:?}", log.notes.keys());
     }
 }
 
 #[tokio::test]
 async fn the_server_dies_between_prepare_and_commit() {
-    let server = Server::start_mariadb(&[]).await.unwrap();
-    let database = server.database("died").await.unwrap();
+    let server = Server::start_mariadb(&[]).await.expect("the server does it");
+    let database = server.database("died").await.expect("the server does it");
     let config = config(&server, &[format!("{}.t", database.name())]);
-    database.exec("CREATE TABLE t (id INT PRIMARY KEY)").await.unwrap();
+    database.exec("CREATE TABLE t (id INT PRIMARY KEY)").await.expect("the server does it");
     let mut stored = Stored::default();
     let mut stream = connect(&config, Start::Now).await;
     prepare(&database, "'a'", &["INSERT INTO t VALUES (1)"]).await;
     prepare(&database, "'b'", &["INSERT INTO t VALUES (2)"]).await;
     stored.catch_up(&mut stream, &server).await;
-    server.kill9().await.unwrap();
+    server.kill9().await.expect("the server does it");
     assert_eq!(stored.fault(&mut stream).await.class(), Class::Retryable);
-    server.start_again().await.unwrap();
+    server.start_again().await.expect("the server does it");
     // the table can not be altered or dropped in between: the server waits for the decision
     let altered = "SET SESSION lock_wait_timeout = 1; ALTER TABLE t ADD COLUMN z INT";
     let refused = database.exec(altered).await.unwrap_err();
@@ -204,7 +205,10 @@ async fn the_server_dies_between_prepare_and_commit() {
     let mut stream = stored.again(&config).await;
     decide(&database, "XA COMMIT 'b'").await;
     decide(&database, "XA ROLLBACK 'a'").await;
-    database.exec("ALTER TABLE t ADD COLUMN z INT; INSERT INTO t VALUES (3, 4)").await.unwrap();
+    database
+        .exec("ALTER TABLE t ADD COLUMN z INT; INSERT INTO t VALUES (3, 4)")
+        .await
+        .expect("the server does it");
     stored.catch_up(&mut stream, &server).await;
     assert_eq!(stored.changes, ["t +2", "t +3,4"]);
     assert_eq!(stored.undecided(), 0);
@@ -212,29 +216,32 @@ async fn the_server_dies_between_prepare_and_commit() {
 
 #[tokio::test]
 async fn a_branch_of_before_the_start_is_found() {
-    let server = Server::start_mariadb(&[]).await.unwrap();
-    let database = server.database("early").await.unwrap();
+    let server = Server::start_mariadb(&[]).await.expect("the server does it");
+    let database = server.database("early").await.expect("the server does it");
     let config = config(&server, &[format!("{}.t", database.name())]);
-    database.exec("CREATE TABLE t (id INT PRIMARY KEY); CREATE TABLE x (id INT PRIMARY KEY)").await.unwrap();
+    database
+        .exec("CREATE TABLE t (id INT PRIMARY KEY); CREATE TABLE x (id INT PRIMARY KEY)")
+        .await
+        .expect("the server does it");
     // a name that was used before, in an older file
     prepare(&database, "'a'", &["INSERT INTO t VALUES (7)"]).await;
     decide(&database, "XA ROLLBACK 'a'").await;
     prepare(&database, "'a'", &["INSERT INTO t VALUES (1)"]).await;
     prepare(&database, "'x'", &["INSERT INTO x VALUES (1)"]).await;
-    database.exec("FLUSH BINARY LOGS; INSERT INTO t VALUES (3)").await.unwrap();
+    database.exec("FLUSH BINARY LOGS; INSERT INTO t VALUES (3)").await.expect("the server does it");
     let mut stream = connect(&config, Start::Now).await;
     let mut stored = Stored::default();
-    database.exec("INSERT INTO t VALUES (4)").await.unwrap();
+    database.exec("INSERT INTO t VALUES (4)").await.expect("the server does it");
     decide(&database, "XA COMMIT 'x'").await;
     decide(&database, "XA COMMIT 'a'").await;
-    database.exec("INSERT INTO t VALUES (5)").await.unwrap();
+    database.exec("INSERT INTO t VALUES (5)").await.expect("the server does it");
     stored.catch_up(&mut stream, &server).await;
     assert_eq!(stored.changes, ["t +4", "t +1", "t +5"]);
     assert_eq!(stored.undecided(), 0);
 
     // purged: its rows are not known, and that is said
     prepare(&database, "'c'", &["INSERT INTO t VALUES (8)"]).await;
-    database.exec("FLUSH BINARY LOGS").await.unwrap();
+    database.exec("FLUSH BINARY LOGS").await.expect("the server does it");
     drop(stream);
     let mut stream = connect(&config, Start::Now).await;
     purge_all_but_the_last(&server).await;
@@ -256,22 +263,26 @@ async fn purge_all_but_the_last(server: &Server) {
 
 #[tokio::test]
 async fn files_of_undecided_branches_are_needed() {
-    let server = Server::start_mariadb(&["--binlog-expire-logs-seconds=7200"]).await.unwrap();
-    let database = server.database("needed").await.unwrap();
+    let server =
+        Server::start_mariadb(&["--binlog-expire-logs-seconds=7200"]).await.expect("the server does it");
+    let database = server.database("needed").await.expect("the server does it");
     let config = config(&server, &[format!("{}.t", database.name())]);
-    database.exec("CREATE TABLE t (id INT PRIMARY KEY); FLUSH BINARY LOGS").await.unwrap();
+    database
+        .exec("CREATE TABLE t (id INT PRIMARY KEY); FLUSH BINARY LOGS")
+        .await
+        .expect("the server does it");
     let mut stream = connect(&config, Start::Now).await;
     let mut stored = Stored::default();
     prepare(&database, "'a'", &["INSERT INTO t VALUES (1)"]).await;
-    let (held, _, _) = server.binlog_end().await.unwrap();
+    let (held, _, _) = server.binlog_end().await.expect("the server does it");
     database
         .exec("FLUSH BINARY LOGS; INSERT INTO t VALUES (2); FLUSH BINARY LOGS; INSERT INTO t VALUES (3)")
         .await
-        .unwrap();
+        .expect("the server does it");
     stored.catch_up(&mut stream, &server).await;
-    let told = outlook(&config, &stored.position, &stored.notes()).await.unwrap();
+    let told = outlook(&config, &stored.position, &stored.notes()).await.expect("the server does it");
     assert_eq!(told.oldest_file_needed, held);
-    assert_ne!(server.binlog_end().await.unwrap().0, held);
+    assert_ne!(server.binlog_end().await.expect("the server does it").0, held);
     // whoever purges all the same is told at the commit, with the transaction's name
     drop(stream);
     let mut gone = stored.clone();

@@ -311,6 +311,55 @@ async fn a_hidden_change_puts_one_table_aside_and_nothing_is_lost() {
     assert_eq!(log.rows(), ["t +n=9,id=7,w=h"]);
 }
 
+/// As gh-ost and others do it.
+const SWAP: &str = "CREATE TABLE _t_gho LIKE t; ALTER TABLE _t_gho ADD COLUMN m INT DEFAULT 6 FIRST; \
+                    RENAME TABLE t TO _t_del, _t_gho TO t";
+
+#[tokio::test]
+async fn a_table_that_is_swapped_while_it_stands_aside() {
+    let server = minimal().await;
+    let (database, config, mut log, mut stream) = two_tables(&server, "swapped").await;
+    // of before the quarantine: the definition has it
+    database.exec("ALTER TABLE t CHANGE v w VARCHAR(9); INSERT INTO t VALUES (8, 'z')").await.unwrap();
+    log.read(&mut stream, &server).await;
+    database
+        .exec("SET sql_log_bin = 0; ALTER TABLE t ADD n INT DEFAULT 4 FIRST; SET sql_log_bin = 1; INSERT INTO t (id, w) VALUES (3, 'c')")
+        .await
+        .unwrap();
+    let definition = Definition::of_server(&config, database.name(), "t").await.unwrap();
+    database.exec(&format!("{SWAP}; INSERT INTO t (id, w) VALUES (4, 'd')")).await.unwrap();
+    log.read(&mut stream, &server).await;
+    assert_eq!(stream.quarantined()[0].events, 2);
+    let mut recovery = Recovery::new(definition).unwrap();
+    let decoded: Vec<String> = log.blocks.iter().flat_map(|b| named(&recovery.decode(b).unwrap())).collect();
+    assert_eq!(decoded, ["t +n=4,id=3,w=c", "t +m=6,n=4,id=4,w=d"]);
+    log.add(stream.lift(&recovery.definition().unwrap()).expect("nothing is under way"));
+    log.take();
+    database.exec("INSERT INTO t VALUES (1, 2, 5, 'e')").await.unwrap();
+    log.read(&mut stream, &server).await;
+    assert_eq!(log.rows(), ["t +m=1,n=2,id=5,w=e"]);
+}
+
+#[tokio::test]
+async fn what_nobody_knows_is_given_up_and_the_table_goes_on() {
+    let server = minimal().await;
+    let (database, _, mut log, mut stream) = two_tables(&server, "given_up").await;
+    database
+        .exec("SET sql_log_bin = 0; ALTER TABLE t ADD n INT DEFAULT 4 FIRST; SET sql_log_bin = 1; INSERT INTO t (id, v) VALUES (3, 'c')")
+        .await
+        .unwrap();
+    log.read(&mut stream, &server).await;
+    assert_eq!(stream.quarantined().len(), 1);
+    let nothing = Definition::given_up(database.name(), "t");
+    assert!(nothing.is_given_up());
+    log.add(stream.lift(&nothing).expect("nothing is under way"));
+    assert!(stream.quarantined().is_empty() && !log.notes.keys().any(|k| k.starts_with("quarantine/")));
+    log.take();
+    database.exec("INSERT INTO t (id, v) VALUES (4, 'd'); INSERT INTO u VALUES (9)").await.unwrap();
+    log.read(&mut stream, &server).await;
+    assert_eq!(log.rows(), ["t +n=4,id=4,v=d", "u +id=9"]);
+}
+
 #[tokio::test]
 async fn a_hidden_change_is_found_while_nobody_writes() {
     let server = minimal().await;

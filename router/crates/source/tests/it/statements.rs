@@ -12,9 +12,12 @@ const STATEMENT: &str = "SET SESSION binlog_format = STATEMENT";
 /// A database `name` with `t (id)`, which is captured, and one beside it with a view of `t`, a trigger that writes to it, and a
 /// table that has nothing to do with it.
 async fn two_databases(server: &Server, name: &str) -> (Database, Database, Config) {
-    let (shop, beside) = (server.database(name).await.unwrap(), server.database("beside").await.unwrap());
+    let (shop, beside) = (
+        server.database(name).await.expect("the server answers"),
+        server.database("beside").await.expect("the server answers"),
+    );
     let captured = config(server, &[format!("{}.*", shop.name())]);
-    shop.exec("CREATE TABLE t (id INT PRIMARY KEY)").await.unwrap();
+    shop.exec("CREATE TABLE t (id INT PRIMARY KEY)").await.expect("the server answers");
     let t = format!("{}.t", shop.name());
     beside
         .exec(&format!(
@@ -23,7 +26,7 @@ async fn two_databases(server: &Server, name: &str) -> (Database, Database, Conf
              CREATE TRIGGER tr AFTER INSERT ON x FOR EACH ROW INSERT INTO {t} VALUES (NEW.id + 100)"
         ))
         .await
-        .unwrap();
+        .expect("the server answers");
     (shop, beside, captured)
 }
 
@@ -83,7 +86,9 @@ async fn rows_that_a_statement_changed_on_mariadb() {
 async fn none_stops(server: &Server, statements: &[&str]) {
     let (shop, _, captured) = two_databases(server, "none").await;
     let user = format!("u{}", &shop.name()[shop.name().len() - 4..]);
-    shop.exec(&format!("CREATE ROLE r{user}; CREATE USER {user}; GRANT r{user} TO {user}")).await.unwrap();
+    shop.exec(&format!("CREATE ROLE r{user}; CREATE USER {user}; GRANT r{user} TO {user}"))
+        .await
+        .expect("the server answers");
     for (id, sql) in statements.iter().enumerate() {
         let mut stream = connect(&captured, Start::Now).await;
         let sql = sql.replace("USER", &user);
@@ -93,7 +98,7 @@ async fn none_stops(server: &Server, statements: &[&str]) {
         let (got, _) = take(&mut stream, 1).await;
         assert!(got[0].starts_with(&format!("t +{id}")), "{sql}: {got:?}");
     }
-    shop.exec(&format!("DROP USER {user}; DROP ROLE r{user}")).await.unwrap();
+    shop.exec(&format!("DROP USER {user}; DROP ROLE r{user}")).await.expect("the server answers");
 }
 
 #[tokio::test]

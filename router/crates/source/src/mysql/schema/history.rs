@@ -288,15 +288,23 @@ impl History {
         self.quarantined.values()
     }
 
-    /// The table is decoded again from here on, by this version. False if it is in no quarantine.
-    pub(crate) fn lift(&mut self, database: &str, table: &str, version: Version) -> bool {
+    /// The table is decoded again from here on, by this version; `None` = by what the server says, and what was kept is given up.
+    /// False if it is in no quarantine.
+    pub(crate) fn lift(&mut self, database: &str, table: &str, version: Option<Version>) -> bool {
         let key = self.key(database, table);
-        if self.quarantined.remove(&key).is_none() {
-            return false;
+        let Some(quarantined) = self.quarantined.remove(&key) else { return false };
+        let (table, events) = (full_name(&key), quarantined.events);
+        if version.is_some() {
+            tracing::info!(table, events, "the table's events are decoded again");
+        } else {
+            tracing::warn!(
+                table,
+                events,
+                "the table's kept events are given up: a snapshot reads what is there now"
+            );
         }
-        tracing::info!(table = full_name(&key), "the table's events are decoded again");
         self.staged.insert(note::quarantine_key(&key), key.clone());
-        self.set(key, Some(version));
+        self.set(key, version);
         self.settle();
         true
     }

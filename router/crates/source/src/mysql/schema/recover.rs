@@ -1,7 +1,8 @@
 //! The way out of quarantine: somebody says what the table looked like, and the events that were kept are decoded.
 //!
 //! Pure: blocks in, blocks out. Statements about the table that lie between the kept events (as rows of
-//! `forebay.schema_changes`) carry the definition on, so that one definition serves for a span with changes in it.
+//! `forebay.schema_changes`) carry the definition on, so that one definition serves for a span with changes in it; and so do those
+//! about other tables, which may be swapped with it.
 
 use std::sync::Arc;
 
@@ -28,10 +29,21 @@ use crate::mysql::{Config, Limits};
 #[derive(Clone, Debug, PartialEq)]
 pub struct Definition {
     key: Key,
-    pub(crate) version: Version,
+    /// `None`: nobody knows.
+    pub(crate) version: Option<Version>,
 }
 
 impl Definition {
+    /// Nobody knows what the table looked like: the events that were kept of it are given up.
+    pub fn given_up(database: &str, table: &str) -> Self {
+        Definition { key: (database.into(), table.into()), version: None }
+    }
+
+    /// Whether it is none: see [`given_up`](Self::given_up).
+    pub fn is_given_up(&self) -> bool {
+        self.version.is_none()
+    }
+
     /// From a CREATE TABLE statement, such as SHOW CREATE TABLE prints.
     ///
     /// # Errors
@@ -47,7 +59,7 @@ impl Definition {
         // the server's own default, where the statement says none
         let charset = charset.or_else(|| Some("utf8mb4".into()));
         let version = Version::created(&elements, charset);
-        Ok(Definition { key: (database.into(), table.into()), version })
+        Ok(Definition { key: (database.into(), table.into()), version: Some(version) })
     }
 
     /// From a table schema.
@@ -64,7 +76,7 @@ impl Definition {
         }
         let name = |&i: &u32| schema.columns.get(i as usize).map(|c| c.name.clone());
         let key = schema.key.iter().filter_map(name).collect();
-        let version = Version::new(columns, key, None);
+        let version = Some(Version::new(columns, key, None));
         Ok(Definition { key: (schema.database.clone(), schema.table.clone()), version })
     }
 
@@ -81,7 +93,7 @@ impl Definition {
         let version = version.ok_or_else(|| {
             unusable(database, table, "the server has no such table, or the account may not see it")
         })?;
-        Ok(Definition { key, version })
+        Ok(Definition { key, version: Some(version) })
     }
 
     /// The database.
@@ -113,11 +125,13 @@ pub fn decode_quarantined(kept: &Block, table: &TableSchema) -> Result<Block, Fa
 pub struct Recovery {
     key: Key,
     history: History,
+    /// What the first kept event was written with, until that has come.
+    first: Option<Definition>,
+    /// The place of the last statement: one about several tables is told of each.
+    followed: (String, u64),
     events: u64,
     /// Kept events that are another quarantine's, and stand first.
     others: u64,
-    /// The first event has been met; what statements did before is in its definition.
-    begun: bool,
 }
 
 impl Recovery {
@@ -127,8 +141,9 @@ impl Recovery {
     /// Never, unless this program is wrong about its own tables.
     pub fn new(definition: Definition) -> Result<Self, Fault> {
         let mut history = History::new(&crate::mysql::bench::everything(), &[], false)?;
-        history.set(definition.key.clone(), Some(definition.version));
-        Ok(Recovery { key: definition.key, history, events: 0, others: 0, begun: false })
+        history.set(definition.key.clone(), definition.version.clone());
+        let (key, first) = (definition.key.clone(), Some(definition));
+        Ok(Recovery { key, history, first, followed: Default::default(), events: 0, others: 0 })
     }
 
     /// Leaves out the first so many kept events: they are of an earlier quarantine of the table, and were decoded then.
@@ -154,7 +169,7 @@ impl Recovery {
 
     /// Goes on by another definition, where a statement between the events was not understood.
     pub fn redefine(&mut self, definition: Definition) {
-        self.history.set(self.key.clone(), Some(definition.version));
+        self.history.set(self.key.clone(), definition.version);
     }
 
     /// Events that were decoded.
@@ -166,7 +181,7 @@ impl Recovery {
     /// was not understood, or dropped the table, and nothing was kept since.
     pub fn definition(&self) -> Option<Definition> {
         let version = self.history.tables.get(&self.key).cloned().flatten()?;
-        Some(Definition { key: self.key.clone(), version })
+        Some(Definition { key: self.key.clone(), version: Some(version) })
     }
 
     /// Decodes the table's kept events in a block of the changelog. What comes out has the transactions of the kept
@@ -191,23 +206,23 @@ impl Recovery {
             }
             for row in batch.run_rows(r as usize) {
                 let text = |column: usize| batch.columns[column].as_string::<i32>().value(row);
-                if (text(0), text(1)) != (self.key.0.as_str(), self.key.1.as_str()) {
+                let Some(txn) = block.origin.txns.get(run.txn as usize) else {
+                    return Err(damaged(&self.key));
+                };
+                if changes {
+                    if batch.columns[2].is_valid(row) {
+                        self.follow(text(0), text(2), (block.origin.file(txn), run.pos));
+                    }
                     continue;
                 }
-                if changes {
-                    if self.begun && batch.columns[2].is_valid(row) {
-                        self.follow(text(0), text(2));
-                    }
+                if (text(0), text(1)) != (self.key.0.as_str(), self.key.1.as_str()) {
                     continue;
                 }
                 if self.others > 0 {
                     self.others -= 1;
                     continue;
                 }
-                self.begun = true;
-                let Some(txn) = block.origin.txns.get(run.txn as usize) else {
-                    return Err(damaged(&self.key));
-                };
+                self.first = None;
                 if last_txn.replace(run.txn).is_some_and(|last| last != run.txn) {
                     building.end_transaction();
                 }
@@ -224,9 +239,17 @@ impl Recovery {
         Ok(block)
     }
 
-    fn follow(&mut self, database: &str, statement: &str) {
+    fn follow(&mut self, database: &str, statement: &str, (file, pos): (&str, u64)) {
+        if self.followed.1 == pos && self.followed.0 == file {
+            return;
+        }
+        self.followed = (file.to_owned(), pos);
         let said = Said::again(statement, database, self.history.modes);
         self.history.follow(&said);
+        // what the definition is of comes later, and has this in it
+        if let Some(first) = &self.first {
+            self.history.set(self.key.clone(), first.version.clone());
+        }
     }
 
     /// Decodes one kept rows event.
@@ -247,7 +270,8 @@ impl Recovery {
         } else {
             let known = self.history.tables.get(&self.key).and_then(Option::as_ref);
             let Some(known) = known else {
-                let why = "a statement between the kept events was not understood: define the table anew from there on";
+                let why = "what it looks like behind a statement between the kept events is not known; they can be given up, and read \
+                           by a snapshot";
                 return Err(unusable(&self.key.0, &self.key.1, why));
             };
             known.fits(&map).map_err(|Misfit(why)| unusable(&self.key.0, &self.key.1, &why))?;

@@ -39,12 +39,12 @@ impl Transactions {
     pub(super) fn savepoint(&mut self, event: &Event<'_>, query: &Query<'_>) -> Result<(), Fault> {
         match query.savepoint() {
             Some(Savepoint::Set(name)) => self.savepoints.set(name, self.rows),
-            Some(Savepoint::BackTo(name)) => {
-                if self.rows > self.savepoints.rows_before(name) || self.xa.has_rows() {
-                    return Err(self.rolled_back(event));
-                }
+            Some(Savepoint::BackTo(name))
+                if self.rows > self.savepoints.rows_before(name) || self.xa.has_rows() =>
+            {
+                return Err(self.rolled_back(event));
             }
-            None => {}
+            Some(Savepoint::BackTo(_)) | None => {}
         }
         Ok(())
     }

@@ -25,7 +25,7 @@ enum Seen {
 
 impl Transactions {
     /// The table is in quarantine no more. False if it was in none.
-    pub(crate) fn lift(&mut self, database: &str, table: &str, version: Version) -> bool {
+    pub(crate) fn lift(&mut self, database: &str, table: &str, version: Option<Version>) -> bool {
         let lifted = self.history.lift(database, table, version);
         self.forget_changed_tables();
         lifted

@@ -20,12 +20,12 @@ async fn filled(database: &Database) {
         "CREATE TABLE t (id INT PRIMARY KEY, v INT NOT NULL); SET SESSION max_recursive_iterations = 1000000;
          INSERT INTO t WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {ROWS}) SELECT i, 0 FROM n"
     );
-    database.exec(&sql).await.unwrap();
+    database.exec(&sql).await.expect("the server does it");
 }
 
 /// Changes rows in branches, every fifth of which is rolled back, until `branches` are decided.
 async fn write(database: &Database, name: &str, branches: u32) {
-    let mut conn = database.connect().await.unwrap();
+    let mut conn = database.connect().await.expect("the server does it");
     for n in 0..branches {
         let id = n * 7919 % ROWS + 1;
         let decision = if n % 5 == 0 { "ROLLBACK" } else { "COMMIT" };
@@ -43,8 +43,8 @@ async fn write(database: &Database, name: &str, branches: u32) {
 
 #[tokio::test]
 async fn under_branches_that_are_decided_the_log_folds_to_the_table() {
-    let server = Server::start_mariadb(&[]).await.unwrap();
-    let database = server.database("branches").await.unwrap();
+    let server = Server::start_mariadb(&[]).await.expect("the server does it");
+    let database = server.database("branches").await.expect("the server does it");
     filled(&database).await;
     let config = config(&server, &[format!("{}.t", database.name())]);
     let mut log = Log::default();
@@ -64,7 +64,7 @@ async fn under_branches_that_are_decided_the_log_folds_to_the_table() {
                 status = finish(&mut capture, &mut log, &id) => end = Some(status),
             }
         }
-        let end = end.unwrap();
+        let end = end.expect("the server does it");
         done(&end);
         superseded += end.tables[0].superseded;
     }
@@ -73,20 +73,20 @@ async fn under_branches_that_are_decided_the_log_folds_to_the_table() {
     assert!(superseded > 0, "rows must have been changed while they were read");
     let got: Vec<String> = fold(&log, "t", &[0]).into_values().collect();
     let sql = "SELECT CONCAT_WS(',', id, v) FROM t ORDER BY CAST(id AS CHAR)";
-    assert_eq!(got, database.query::<String>(sql).await.unwrap());
+    assert_eq!(got, database.query::<String>(sql).await.expect("the server does it"));
 }
 
 /// A branch that XA RECOVER lists may not be committed by the engines yet, whatever the binlog says. Nothing holds that state for a
 /// test, so a branch without changes, which the binlog never has, takes the name of one that was committed.
 #[tokio::test]
 async fn nothing_is_read_while_a_decided_branch_is_listed() {
-    let server = Server::start_mariadb(&[]).await.unwrap();
-    let database = server.database("listed").await.unwrap();
+    let server = Server::start_mariadb(&[]).await.expect("the server does it");
+    let database = server.database("listed").await.expect("the server does it");
     filled(&database).await;
     let config = config(&server, &[format!("{}.t", database.name())]);
     let mut log = Log::default();
     let mut capture = log.connect(&config, small(200)).await;
-    let mut conn = database.connect().await.unwrap();
+    let mut conn = database.connect().await.expect("the server does it");
     let mut run = async |sql: &str| conn.query_drop(sql).await.unwrap_or_else(|e| panic!("{sql}: {e}"));
     for sql in
         ["XA START 'a'", "UPDATE t SET v = 7 WHERE id = 5", "XA END 'a'", "XA PREPARE 'a'", "XA COMMIT 'a'"]
@@ -97,12 +97,12 @@ async fn nothing_is_read_while_a_decided_branch_is_listed() {
         run(sql).await;
     }
     catch_up(&mut capture, &mut log, &server).await;
-    let table = TablePattern::new(&format!("{}.t", database.name())).unwrap();
+    let table = TablePattern::new(&format!("{}.t", database.name())).expect("the server does it");
     begin(&mut capture, SnapshotRequest { tables: vec![table], ..SnapshotRequest::all("s") });
     let fault = loop {
         // a fault of a snapshot's alone makes nothing come
         if let Ok(captured) = tokio::time::timeout(Duration::from_millis(200), capture.next()).await {
-            log.add(captured.unwrap());
+            log.add(captured.expect("the server does it"));
         }
         let told = status(&capture, "s");
         assert_eq!(told.rows, 0, "{told:?}");
