@@ -354,7 +354,8 @@ fn mariadbs_branch_is_noted_and_asked_for_again() {
     feed.all(&[(BEGIN, &gtid(0, 7, 64)), (MAP, &map(1, "d")), (ROWS, &rows(1, &[1, 2]))]);
     feed.all(&[(kinds::XA_PREPARE, &prepare(false))]);
     one(&mut feed, &gtid(5, 1, 0));
-    let notes = feed.transactions.take_notes();
+    let noted = |feed: &mut Feed| -> Vec<Note> { feed.transactions.take_xa_notes().collect() };
+    let notes = noted(&mut feed);
     assert_eq!(notes.iter().map(|n| n.key.as_str()).collect::<Vec<_>>(), ["xa/0-3-7"]);
     assert_eq!(feed.transactions.position().gtids.to_string(), "0-3-7,5-3-1");
 
@@ -389,8 +390,7 @@ fn mariadbs_branch_is_noted_and_asked_for_again() {
     assert_eq!(again(&mut later, kinds::XA_PREPARE, &prepare(false)).unwrap(), TakenAgain::Last);
     later.all(&[(QUERY, &commit)]);
     assert_eq!(later.transactions.building.finish().block.events, 2);
-    let notes = later.transactions.take_notes();
-    assert_eq!(notes, [Note { key: "xa/0-3-7".into(), value: None }]);
+    assert_eq!(noted(&mut later), [Note { key: "xa/0-3-7".into(), value: None }]);
 
     // of its own domain nothing else may come first
     feed.all(&[(BEGIN, &gtid(0, 8, 0)), (QUERY, &commit)]);
