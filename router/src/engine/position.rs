@@ -8,8 +8,8 @@ use forebay_store::DocKind;
 use super::{Engine, assemble, codes};
 use crate::definition::SourceDef;
 
-/// Notes that are true of one position only: what tables looked like there.
-const OF_A_POSITION: &str = "schema/";
+/// Notes that are true of one position only: what tables looked like there, which XA transactions were undecided.
+const OF_A_POSITION: [&str; 2] = ["schema/", "xa/"];
 
 impl Engine {
     /// What moving a source to `target` would mean now. Changes nothing.
@@ -58,7 +58,7 @@ impl Engine {
         let log = assemble::open_log(&self.inner.parts.data_dir, source, def).await?;
         let reading = log.clone();
         let known = tokio::task::spawn_blocking(move || reading.notes()).await.expect("notes are read")?;
-        let stale = known.into_keys().filter(|key| key.starts_with(OF_A_POSITION));
+        let stale = known.into_keys().filter(|key| OF_A_POSITION.iter().any(|of| key.starts_with(of)));
         let mut notes: Vec<Note> = stale.map(|key| Note { key, value: None }).collect();
         notes.extend(to.notes.iter().cloned());
         log.append(Entry { position: Some(to.position.clone()), notes, ..Entry::default() }).await?;

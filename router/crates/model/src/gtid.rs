@@ -107,6 +107,19 @@ impl GtidSet {
         }
     }
 
+    /// MariaDB's: the newest of a domain.
+    pub fn newest(&self, domain: u32) -> Option<Gtid> {
+        self.domains.get(&domain).map(|&(server, number)| Gtid::mariadb(domain, server, number))
+    }
+
+    /// MariaDB's: makes another one the newest of its domain, also an older one; `None` = the domain is empty.
+    pub fn set_newest(&mut self, domain: u32, newest: Option<&Gtid>) {
+        self.domains.remove(&domain);
+        if let Some(gtid) = newest {
+            self.add(gtid);
+        }
+    }
+
     /// Whether it holds the transaction.
     pub fn contains(&self, gtid: &Gtid) -> bool {
         if let Some((domain, _)) = gtid.domain_and_server() {

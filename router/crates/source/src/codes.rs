@@ -75,7 +75,7 @@ codes! {
     INCIDENT = "mysql.incident", Fatal, "The server says that its binlog lacks changes.";
     TRANSACTION_CUT = "mysql.transaction_cut", Retryable, "The binlog ends inside a transaction.";
     UNSUPPORTED_EVENT = "mysql.unsupported_event", Fatal, "The binlog holds changes in a form that Forebay does not read.";
-    XA = "mysql.xa", Fatal, "An XA transaction of two phases was committed, and its rows are not known.";
+    XA = "mysql.xa", Fatal, "An XA transaction of two phases was committed, and the binlog that holds its rows was purged, or the server gives it no GTID.";
     COLUMN_TYPE = "mysql.column_type", Fatal, "A captured table has a column of a type that Forebay does not read.";
     CHARSET = "mysql.charset", Fatal, "A captured table has a column in a character set that Forebay does not read exactly.";
     TOO_LARGE = "mysql.too_large", Fatal, "An event of the binlog is larger than MySQL itself allows.";

@@ -39,7 +39,7 @@ impl Capture {
         let stream = Stream::resume(config, start, limits, notes).await?;
         let position = stream.position().clone();
         // of the hosts, the one that the stream reads: a chunk's place is one in that server's binlog
-        let place = (stream.began().clone(), stream.is_by_file());
+        let place = (stream.began().clone(), stream.is_by_file(), stream.decided().clone());
         let snapshots = Snapshots::new(stream.config(), settings, limits, position, place, notes)?;
         Ok(Capture { stream, snapshots, ready: VecDeque::new() })
     }

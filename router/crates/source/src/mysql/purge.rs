@@ -8,6 +8,7 @@ use super::doctor::settings::kept_for;
 use super::position::scan::head;
 use super::reach::none_fit;
 use super::server::{Remembered, ServerState, gtids_at};
+use super::transactions::Undecided;
 use super::wire::Conn;
 use super::{Config, faults, relation};
 use crate::codes;
@@ -39,9 +40,14 @@ impl Outlook {
 /// If the server cannot be asked, or has purged what is needed already.
 pub async fn outlook(config: &Config, position: &Position, notes: &[Note]) -> Result<Outlook, Fault> {
     let remembered = Remembered::find(notes);
+    // what is undecided is read again once it is committed
+    let mut needed = position.clone();
+    for branch in Undecided::of_notes(notes) {
+        Undecided::take_from(&mut needed.gtids, &branch.gtid, branch.before.as_ref());
+    }
     let mut refused = Vec::new();
     for host in config.all_hosts() {
-        match outlook_at(&config.at(&host), position, remembered.as_ref()).await {
+        match outlook_at(&config.at(&host), position, &needed, remembered.as_ref()).await {
             Ok(outlook) => return Ok(outlook),
             Err(fault) => refused.push((host, fault)),
         }
@@ -52,6 +58,7 @@ pub async fn outlook(config: &Config, position: &Position, notes: &[Note]) -> Re
 async fn outlook_at(
     config: &Config,
     position: &Position,
+    needed: &Position,
     remembered: Option<&Remembered>,
 ) -> Result<Outlook, Fault> {
     let failed = |e| faults::wire(e, "cannot read the server's settings");
@@ -71,12 +78,11 @@ async fn outlook_at(
     let at = match known.filter(|_| remembered.is_some_and(|r| !r.uuid.is_empty())) {
         // the set may lack what stands in an older file: a prepared XA transaction
         Some(at)
-            if !counts_by_gtids(&server, position)
-                || begins_behind(config, &server, at, position).await? =>
+            if !counts_by_gtids(&server, position) || begins_behind(config, &server, at, needed).await? =>
         {
             at
         }
-        _ => last_before(config, &server, position).await?,
+        _ => last_before(config, &server, needed).await?,
     };
     // a file was written last when the next one was begun
     let closed = match server.files.get(at + 1) {

@@ -18,8 +18,9 @@ use super::dump::{Dump, From};
 use super::reach::{Reached, reach};
 use super::relation::Way;
 use super::schema::{self, Ahead, History, Lookup, Place};
-use super::transactions::{Asides, Taken, TakenAgain, Transactions};
+use super::transactions::{Asides, Decided, Taken, TakenAgain, Transactions, Undecided, not_again};
 use super::{Config, Limits, Start, faults, identity};
+use crate::codes;
 
 /// What [`Stream::next`] gives.
 #[derive(Debug, Default)]
@@ -134,7 +135,8 @@ impl Stream {
         notes: &[Note],
     ) -> Result<Stream, Fault> {
         // another start is not where the notes are of
-        let mut history = History::new(config, notes, matches!(start, Start::At(_)))?;
+        let goes_on = matches!(start, Start::At(_));
+        let mut history = History::new(config, notes, goes_on)?;
         let now = matches!(start, Start::Now);
         let Reached { mut conn, config, server_id, position, way, end, note } =
             reach(config, &start, notes).await?;
@@ -164,6 +166,9 @@ impl Stream {
         );
         let given_position = position.clone();
         let mut transactions = Transactions::new(config.clone(), limits, position, history);
+        if goes_on {
+            transactions.remember_undecided(Undecided::of_notes(notes));
+        }
         transactions.by_file = way == Way::File;
         // the file of a position that was stored may be another server's
         if now {
@@ -207,6 +212,11 @@ impl Stream {
     /// Where the server's binlog ended when it was connected: what was read on earlier connections lies before it.
     pub(crate) fn began(&self) -> &Place {
         &self.end
+    }
+
+    /// Branches of XA transactions that were committed lately, on MariaDB.
+    pub(crate) fn decided(&self) -> &Decided {
+        self.transactions.decided()
     }
 
     /// Where events ended that say nothing of what the server has committed.
@@ -312,7 +322,8 @@ impl Stream {
     /// Takes the events at hand.
     fn read(&mut self) -> Result<Read, Fault> {
         while let Some(dump) = &mut self.again {
-            if !dump.peek()? {
+            let branch = || self.transactions.branch();
+            if !dump.peek().map_err(|fault| purged(fault, branch()))? {
                 return Ok(Read::All);
             }
             match self.transactions.take_again(&dump.event()?)? {
@@ -320,6 +331,7 @@ impl Stream {
                 TakenAgain::Part => return Ok(Read::Full),
                 TakenAgain::Last => self.again = None,
                 TakenAgain::AskVersion => return Ok(Read::AskVersion),
+                TakenAgain::AskSpecials(table) => return Ok(Read::AskSpecials(table)),
             }
             if self.transactions.building.is_full() {
                 return Ok(Read::Full);
@@ -337,7 +349,7 @@ impl Stream {
             self.dump.done();
             let building = &self.transactions.building;
             // what is noted goes with the position of its transaction, even if the next one holds a fault
-            let noted = self.transactions.history.has_notes();
+            let noted = self.transactions.has_notes();
             let due = (self.due || noted || building.is_nearly_full())
                 && building.is_whole()
                 && !building.is_empty();
@@ -346,5 +358,13 @@ impl Stream {
             }
         }
         Ok(Read::All)
+    }
+}
+
+/// A dump of a branch that was asked for again says only that something was purged.
+fn purged(fault: Fault, branch: Option<&Gtid>) -> Fault {
+    match branch {
+        Some(gtid) if fault.code() == codes::PURGED => not_again(gtid).cause(fault),
+        _ => fault,
     }
 }

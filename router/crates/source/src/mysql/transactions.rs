@@ -9,12 +9,13 @@ mod queries;
 mod rows;
 mod savepoints;
 mod tables;
+mod undecided;
 mod xa;
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use forebay_model::{Fault, Gtid, Position};
+use forebay_model::{Fault, Gtid, Note, Position};
 
 use super::binlog::{Event, GtidEvent, Header, MariaDbGtid, Query, Rotate, Special, Xid, inflate, kinds};
 use super::blocks::{Building, Opened, Resume};
@@ -25,7 +26,8 @@ use super::{Config, Limits};
 use crate::codes;
 
 pub(crate) use asides::Asides;
-pub(crate) use xa::TakenAgain;
+pub(crate) use undecided::{Decided, Undecided};
+pub(crate) use xa::{TakenAgain, not_again};
 
 /// The most that a compressed event may become, and how much of that memory is kept for the next one.
 const LARGEST_EVENT: usize = (1 << 30) + (1 << 20);
@@ -135,6 +137,18 @@ impl Transactions {
     /// Everything up to here was given or is not wanted.
     pub(crate) fn position(&self) -> &Position {
         &self.position
+    }
+
+    /// Whether anything is to be noted with the next position.
+    pub(crate) fn has_notes(&self) -> bool {
+        self.history.has_notes() || self.has_xa_notes()
+    }
+
+    /// What is to be noted with the next position.
+    pub(crate) fn take_notes(&mut self) -> Vec<Note> {
+        let mut notes = self.history.take_notes();
+        notes.extend(self.take_xa_notes());
+        notes
     }
 
     /// Whether no transaction is open.
@@ -276,10 +290,18 @@ impl Transactions {
     /// An event that MariaDB has compressed.
     #[cold]
     fn inflated(&mut self, event: &Event<'_>) -> Result<Taken, Fault> {
+        self.with_inflated(event, |of, event| of.take(event))
+    }
+
+    fn with_inflated<T>(
+        &mut self,
+        event: &Event<'_>,
+        take: impl FnOnce(&mut Self, &Event<'_>) -> Result<T, Fault>,
+    ) -> Result<T, Fault> {
         let mut body = std::mem::take(&mut self.inflated);
         let kind = inflate(&event.header, event.body, LARGEST_EVENT, &mut body);
         let taken = match kind {
-            Ok(kind) => self.take(&Event { header: Header { kind, ..event.header }, body: &body }),
+            Ok(kind) => take(self, &Event { header: Header { kind, ..event.header }, body: &body }),
             Err(Garbled) => Err(self.garbled(event)),
         };
         if body.capacity() <= KEPT {

@@ -5,6 +5,7 @@ mod differ;
 mod doctor;
 mod failover;
 mod mariadb;
+mod mariadb_xa;
 mod position;
 mod preflight;
 mod schema;

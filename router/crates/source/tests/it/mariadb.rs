@@ -116,32 +116,6 @@ async fn compressed_events_and_statements() {
 }
 
 #[tokio::test]
-async fn xa_in_two_phases_is_refused_before_it_is_lost() {
-    let server = Server::start_mariadb(&[]).await.unwrap();
-    let database = server.database("xa").await.unwrap();
-    let captured = config(&server, &[format!("{}.t", database.name())]);
-    database
-        .exec("CREATE TABLE t (id INT PRIMARY KEY); CREATE TABLE other (id INT PRIMARY KEY)")
-        .await
-        .unwrap();
-    let mut stream = connect(&captured, Start::Now).await;
-    let branch = |table: &str| {
-        format!("XA START 'a'; INSERT INTO {table} VALUES (1); XA END 'a'; XA PREPARE 'a'; XA COMMIT 'a'")
-    };
-    database.exec(&branch("other")).await.unwrap();
-    database.exec("INSERT INTO t VALUES (5)").await.unwrap();
-    assert_eq!(take(&mut stream, 1).await.0, ["t +5"]);
-    database.exec(&branch("t")).await.unwrap();
-    let fault = loop {
-        match next(&mut stream).await {
-            Ok(captured) => assert!(captured.block.is_none()),
-            Err(fault) => break fault,
-        }
-    };
-    assert_eq!(fault.code(), codes::XA, "{fault}");
-}
-
-#[tokio::test]
 async fn positions_that_the_server_lacks_are_fatal() {
     let server = Server::start_mariadb(&[]).await.unwrap();
     let database = server.database("gone").await.unwrap();

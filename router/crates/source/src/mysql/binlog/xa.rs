@@ -1,5 +1,7 @@
 //! Names of XA transactions, as events and statements have them.
 
+use std::fmt;
+
 use super::Query;
 use crate::mysql::cursor::{Cursor, Garbled};
 
@@ -30,21 +32,49 @@ impl Xid {
         Ok((one_phase, Xid { format: i64::from(format), global: name(global)?, branch: name(branch)? }))
     }
 
-    /// Of `X'6162',X'',1`, as servers write it.
-    fn parse(text: &[u8]) -> Option<Self> {
-        let mut parts = std::str::from_utf8(text).ok()?.trim().split(',').map(str::trim);
-        let bytes = |part: &str| -> Option<Vec<u8>> {
-            let digits = part.strip_prefix(['X', 'x'])?.strip_prefix('\'')?.strip_suffix('\'')?;
-            let pairs = digits.as_bytes().chunks(2).map(|p| std::str::from_utf8(p).ok());
-            pairs.map(|p| u8::from_str_radix(p.filter(|p| p.len() == 2)?, 16).ok()).collect()
+    /// As MariaDB's `XA RECOVER FORMAT = 'SQL'` has it: in hexadecimal or as plain text, and what is usual left out.
+    pub(crate) fn recovered(text: &str) -> Option<Self> {
+        let mut parts = text.split(',').map(str::trim);
+        let bytes = |part: &str| match part.strip_prefix('\'').and_then(|p| p.strip_suffix('\'')) {
+            Some(plain) => Some(plain.as_bytes().to_vec()),
+            None => hexadecimal(part),
         };
         let xid = Xid {
             global: bytes(parts.next()?)?,
-            branch: bytes(parts.next()?)?,
+            branch: parts.next().map_or(Some(Vec::new()), bytes)?,
+            format: parts.next().map_or(Some(1), |p| p.parse().ok())?,
+        };
+        parts.next().is_none().then_some(xid)
+    }
+
+    /// Of `X'6162',X'',1`, as servers write it.
+    pub(crate) fn parse(text: &[u8]) -> Option<Self> {
+        let mut parts = std::str::from_utf8(text).ok()?.trim().split(',').map(str::trim);
+        let xid = Xid {
+            global: hexadecimal(parts.next()?)?,
+            branch: hexadecimal(parts.next()?)?,
             format: parts.next()?.parse().ok()?,
         };
         parts.next().is_none().then_some(xid)
     }
+}
+
+impl fmt::Display for Xid {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for part in [&self.global, &self.branch] {
+            f.write_str("X'")?;
+            part.iter().try_for_each(|byte| write!(f, "{byte:02x}"))?;
+            f.write_str("',")?;
+        }
+        write!(f, "{}", self.format)
+    }
+}
+
+/// Of `X'6162'`.
+fn hexadecimal(part: &str) -> Option<Vec<u8>> {
+    let digits = part.strip_prefix(['X', 'x'])?.strip_prefix('\'')?.strip_suffix('\'')?;
+    let pairs = digits.as_bytes().chunks(2).map(|p| std::str::from_utf8(p).ok());
+    pairs.map(|p| u8::from_str_radix(p.filter(|p| p.len() == 2)?, 16).ok()).collect()
 }
 
 impl Query<'_> {
@@ -77,13 +107,23 @@ mod tests {
         assert!(!one_phase);
         let statement = |text: &'static [u8]| Query { thread: 0, status: b"", database: b"", text }.xa();
         assert_eq!(statement(b"XA COMMIT X'6162',X'7a',1"), Ok(Some(XaStatement::Commit(xid.clone()))));
-        assert_eq!(statement(b"XA ROLLBACK X'6162',X'7A',1"), Ok(Some(XaStatement::Rollback(xid))));
+        assert_eq!(statement(b"XA ROLLBACK X'6162',X'7A',1"), Ok(Some(XaStatement::Rollback(xid.clone()))));
         assert_eq!(statement(b"XA START X'6162',X'',1"), Ok(Some(XaStatement::Start)));
         assert_eq!((statement(b"XA END X'6162',X'',1"), statement(b"BEGIN")), (Ok(None), Ok(None)));
         for odd in [&b"XA COMMIT 'a'"[..], b"XA COMMIT X'6',X'',1", b"XA COMMIT X'\xff',X'',1", b"XA COMMIT "]
         {
             assert_eq!(statement(odd), Err(Garbled));
         }
+        assert_eq!(Xid::parse(xid.to_string().as_bytes()), Some(xid));
+        for (text, whole) in [
+            ("'ab','z'", "X'6162',X'7a',1"),
+            ("X'6162',X'7A',1", "X'6162',X'7a',1"),
+            ("'a b-c'", "X'6120622d63',X'',1"),
+            ("'a','',7", "X'61',X'',7"),
+        ] {
+            assert_eq!(Xid::recovered(text).unwrap().to_string(), whole);
+        }
+        assert!(Xid::recovered("a").is_none() && Xid::recovered("'a','',1,2").is_none());
         assert!((0..body.len()).all(|cut| Xid::of_prepare(&body[..cut]).is_err()));
     }
 }

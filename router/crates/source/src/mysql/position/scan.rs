@@ -6,14 +6,15 @@
 use forebay_model::{Fault, Gtid, GtidSet};
 
 use crate::codes;
-use crate::mysql::binlog::{CHECKSUM, GtidEvent, HEADER, Header, Rotate, Xid, checksum_in_use, kinds};
+use crate::mysql::binlog::{
+    CHECKSUM, GtidEvent, HEADER, Header, MariaDbGtid, Rotate, Xid, checksum_in_use, kinds,
+};
 use crate::mysql::cursor::{Cursor, Garbled};
+use crate::mysql::server::gtids_at;
 use crate::mysql::wire::{Conn, server_error};
 use crate::mysql::{Config, faults, identity};
 
 const PREVIOUS_GTIDS: u8 = 35;
-/// MariaDB's beginning of a transaction.
-const MARIADB_GTID: u8 = 162;
 /// The most that is read of the binlog in search of something: a transaction of an hour ago lies within a file or two.
 pub(super) const MOST: u64 = 8 << 30;
 /// Flag of a dump: it ends with the binlog.
@@ -117,13 +118,13 @@ pub(crate) async fn head(config: &Config, file: &str) -> Result<Head, Fault> {
     Ok(Head { begun, previous: GtidSet::default() })
 }
 
-/// The transaction that last prepared an XA branch before a place; `None` if the binlog does not hold it, or more of it would
-/// have to be read than is.
+/// The transaction that last prepared an XA branch before a place, and MariaDB's newest of its domain before that; `None` if
+/// the binlog does not hold it, or more of it would have to be read than is.
 pub(crate) async fn prepared_before(
     config: &Config,
     xid: &Xid,
     (file, pos): (&str, u64),
-) -> Result<Option<Gtid>, Fault> {
+) -> Result<Option<(Gtid, Option<Gtid>)>, Fault> {
     let mut conn = Conn::open(config).await?;
     let files = conn.query("SHOW BINARY LOGS").await;
     let files = files.map_err(|e| faults::wire(e, "cannot read the list of binlog files"))?;
@@ -140,7 +141,7 @@ pub(crate) async fn prepared_before(
             match seen {
                 Seen::File { name: next } if next != *name => break,
                 Seen::Transaction { pos: begins, .. } if name == file && begins >= pos => break,
-                Seen::Transaction { gtid, .. } => last = gtid,
+                Seen::Transaction { gtid, pos, .. } => last = gtid.map(|gtid| (gtid, pos)),
                 Seen::Prepared(prepared) if prepared == *xid => found = last.take(),
                 _ => {}
             }
@@ -148,8 +149,14 @@ pub(crate) async fn prepared_before(
                 return Ok(None);
             }
         }
-        if found.is_some() {
-            return Ok(found);
+        if let Some((gtid, begins)) = found {
+            let before = match gtid.domain_and_server() {
+                Some((domain, _)) => {
+                    gtids_at(&mut Conn::open(config).await?, name, begins).await?.newest(domain)
+                }
+                None => None,
+            };
+            return Ok(Some((gtid, before)));
         }
         bytes += scan.bytes;
     }
@@ -188,7 +195,10 @@ fn look(event: &[u8], checksum: &mut bool) -> Result<Option<Seen>, Garbled> {
             (false, xid) => Seen::Prepared(xid),
             _ => return Ok(None),
         },
-        MARIADB_GTID => transaction(None, time(&header, 0)),
+        kinds::MARIADB_GTID => {
+            let gtid = MariaDbGtid::parse(header.server_id, body(*checksum)?)?.gtid;
+            transaction(Some(gtid), time(&header, 0))
+        }
         _ => return Ok(None),
     }))
 }

@@ -71,7 +71,7 @@ impl Snapshots {
     fn spawn(&mut self, number: u64, table: Option<(usize, Option<usize>)>) {
         let window = self.number();
         let (reading, mut conn) = (self.reading.clone(), self.idle.pop());
-        let given = Given::new(&self.position, &self.began);
+        let given = Given::new(&self.position, &self.began, &self.decided);
         let Some(run) = self.runs.iter_mut().find(|r| r.number == number) else { return };
         let rate = run.note.request.rows_per_second.map_or(usize::MAX, |r| r as usize);
         let Some((at, range)) = table else {

@@ -36,10 +36,9 @@
 //! which the log tells anyhow. The opposite would be wrong, so both are taken on the side of S that is safe: the low one is
 //! proved before the SELECT, the high one is read behind it. What is assumed: engines that commit with the binlog, as InnoDB
 //! does, or under a table lock. (A MyISAM table takes an INSERT at its end beside readers, who see it a moment after it is in the
-//! binlog; set `concurrent_insert = NEVER` to have its snapshots exact under such writes. On MariaDB an XA COMMIT of a second
-//! phase is not ordered with the rest; the stream ends with a fault before it gives rows of one. And one thing stays
-//! unproved there: that the last event was no checkpoint, behind a transaction still being committed, at the very moment of
-//! connecting.)
+//! binlog; set `concurrent_insert = NEVER` to have its snapshots exact under such writes. And on MariaDB two things stay unproved about
+//! the very moment of connecting: that the last event was no checkpoint, behind a transaction still being committed; and that no
+//! engine was still committing what an XA COMMIT of a second phase, given by an earlier connection, had decided.)
 //!
 //! A table **without a usable key** is read by one SELECT under `START TRANSACTION WITH CONSISTENT SNAPSHOT`. Its rows have
 //! no names, so nothing can be dropped: the window must see no event of the table at all between P and W, else the read is

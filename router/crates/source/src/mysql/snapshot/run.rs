@@ -13,6 +13,7 @@ use tokio::time::Instant;
 
 use super::super::schema::Place;
 use super::super::stream::Captured;
+use super::super::transactions::Decided;
 use super::super::wire::Conn;
 use super::super::{Config, Limits, SnapshotSettings};
 use super::Trouble;
@@ -117,6 +118,8 @@ pub(crate) struct Snapshots {
     pub(super) between: bool,
     /// Where the binlog of the stream's server ended when it was connected.
     pub(super) began: Place,
+    /// XA COMMITs that the stream has passed.
+    pub(super) decided: Decided,
     numbers: u64,
     /// Notes to be given with the next position.
     pub(super) dirty: BTreeMap<String, Option<Vec<u8>>>,
@@ -124,7 +127,7 @@ pub(crate) struct Snapshots {
 
 impl Snapshots {
     /// Goes on with what was noted, beside a stream that begins at `position`, on a server whose binlog ended at `began`, and
-    /// that counts by file and offset or by GTIDs.
+    /// that counts by file and offset or by GTIDs, and tells of XA COMMITs.
     ///
     /// # Errors
     /// If a note cannot be read.
@@ -133,7 +136,7 @@ impl Snapshots {
         settings: SnapshotSettings,
         limits: Limits,
         position: Position,
-        (began, by_file): (Place, bool),
+        (began, by_file, decided): (Place, bool, Decided),
         notes: &[Note],
     ) -> Result<Self, Fault> {
         let replica = settings.replica.as_ref().map(|(host, port)| Config {
@@ -153,6 +156,7 @@ impl Snapshots {
             position,
             between: true,
             began,
+            decided,
             numbers: 0,
             dirty: BTreeMap::new(),
         };

@@ -14,15 +14,26 @@
 //!   an offset of the old file with the name of the new: an end of the binlog that is read *before* shows that, since it
 //!   is behind the place then, or in another file. And it moves with events of the server's own, committed or not: the stream
 //!   knows them when it comes by ([`Asides`](super::super::transactions::Asides)), and then the chunk is void.
+//!   One statement is outside that order: XA COMMIT of a second phase is written to the binlog as a group of its own, and only
+//!   then do the engines commit (`ha_commit_or_rollback_by_xid` in `sql/handler.cc`), under no lock that moves the place. But
+//!   the branch stays among the prepared ones until they have (`trans_xa_commit` in `sql/xa.cc`), and XA RECOVER, which
+//!   anybody may run, lists those. So of the branches whose XA COMMIT the stream has passed
+//!   ([`Decided`](super::super::transactions::Decided)) none may be listed. What is passed between the window's opening and the
+//!   question is asked for too, which only waits longer. XA ROLLBACK changes nothing that readers see. Unproved is one thing: that
+//!   an XA COMMIT which an *earlier connection* gave is over when this one, later by a login and a look at every table, reads
+//!   its first chunk.
 
+use std::collections::HashSet;
 use std::time::Duration;
 
 use forebay_model::{Fault, GtidSet, Position};
 use tokio::time::Instant;
 
+use super::super::binlog::Xid;
 use super::super::faults;
 use super::super::schema::Place;
 use super::super::server::binlog_status;
+use super::super::transactions::Decided;
 use super::super::wire::{Conn, Flavour, WireError};
 use super::Trouble;
 use crate::codes;
@@ -38,13 +49,17 @@ pub(super) struct Given {
     gtids: GtidSet,
     /// No part of it lies behind this place in the binlog of the stream's server.
     place: Place,
+    /// All of it and later ones.
+    decided: Decided,
 }
 
 impl Given {
-    /// Of a stream that has come to `position`, on a server whose binlog ended at `began` when it was connected.
-    pub(super) fn new(position: &Position, began: &Place) -> Self {
+    /// Of a stream that has come to `position`, on a server whose binlog ended at `began` when it was connected, and has passed
+    /// these XA COMMITs.
+    pub(super) fn new(position: &Position, began: &Place, decided: &Decided) -> Self {
         let place = Place { file: position.file.clone(), pos: position.pos };
-        Given { gtids: position.gtids.clone(), place: place.max(began.clone()) }
+        let (gtids, decided) = (position.gtids.clone(), decided.clone());
+        Given { gtids, place: place.max(began.clone()), decided }
     }
 
     /// Waits until a SELECT sees it. Of MariaDB, the place that it took for that: void if the stream finds it to be one that
@@ -62,7 +77,10 @@ impl Given {
         loop {
             let place = match conn.server.flavour {
                 Flavour::MySql => quiet(conn).await.map_err(failed)?.then_some(None),
-                Flavour::MariaDb => self.committed(conn).await.map_err(failed)?.map(Some),
+                Flavour::MariaDb => match self.decisions_are_over(conn).await.map_err(failed)? {
+                    true => self.committed(conn).await.map_err(failed)?.map(Some),
+                    false => None,
+                },
             };
             if let Some(place) = place {
                 return Ok(place);
@@ -82,6 +100,21 @@ impl Given {
         let (gtids, seconds) = (&self.gtids, BEHIND.as_secs());
         let rows = conn.query(&format!("SELECT WAIT_FOR_EXECUTED_GTID_SET('{gtids}', {seconds})")).await?;
         Ok(rows.firsts().next() == Some("0"))
+    }
+
+    /// Whether the engines have committed what the stream has passed XA COMMITs of.
+    async fn decisions_are_over(&self, conn: &mut Conn) -> Result<bool, WireError> {
+        let passed = self.decided.all();
+        if passed.is_empty() {
+            return Ok(true);
+        }
+        let listed = conn.query("XA RECOVER FORMAT = 'SQL'").await?;
+        let prepared: Option<HashSet<Xid>> =
+            listed.rows.iter().map(|row| Xid::recovered(row.get(3)?.as_deref()?)).collect();
+        let prepared = prepared.ok_or(WireError::Protocol("XA RECOVER makes no sense"))?;
+        let (going_on, over): (Vec<_>, Vec<_>) = passed.into_iter().partition(|xid| prepared.contains(xid));
+        self.decided.remove(&over);
+        Ok(going_on.is_empty())
     }
 
     async fn committed(&self, conn: &mut Conn) -> Result<Option<Place>, WireError> {
@@ -159,7 +192,7 @@ mod tests {
         let place = |file: &str, pos| Place { file: file.into(), pos };
         let position = |file: &str, pos| Position { file: file.into(), pos, ..Default::default() };
         let (old, new) = ("binlog.000009", "binlog.000010");
-        let given = Given::new(&position(new, 900), &place(new, 500));
+        let given = Given::new(&position(new, 900), &place(new, 500), &Decided::default());
         assert!(given.is_before(&place(new, 900), &place(new, 900)));
         assert!(given.is_before(&place(new, 950), &place(new, 1200)));
         assert!(!given.is_before(&place(new, 899), &place(new, 1200)), "some of it may not be seen");
@@ -167,7 +200,7 @@ mod tests {
         assert!(!given.is_before(&place(new, 70_000), &place(new, 940)));
         assert!(!given.is_before(&place("binlog.000011", 950), &place(new, 1200)));
         // what was given by earlier connections lies before the binlog's end at the last one
-        let given = Given::new(&position("", 0), &place(old, 500));
+        let given = Given::new(&position("", 0), &place(old, 500), &Decided::default());
         assert!(
             !given.is_before(&place(old, 499), &place(old, 600))
                 && given.is_before(&place(old, 500), &place(old, 600))

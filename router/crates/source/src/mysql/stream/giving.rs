@@ -53,7 +53,7 @@ impl Stream {
             block.origin.txns[..=last as usize].iter().map(|t| block.origin.gtid(t)).collect()
         };
         // notes are as of a position; what was noted is as of one behind the fault, and must not go with this one
-        let noted = self.transactions.history.has_notes();
+        let noted = self.transactions.has_notes();
         if let Some(gtids) = gtids(&block).filter(|_| !noted) {
             gtids.iter().for_each(|gtid| position.gtids.add(gtid));
             self.give(Captured { block: Some(block), position: Some(position), notes: Vec::new() });
@@ -64,7 +64,7 @@ impl Stream {
     fn give(&mut self, mut captured: Captured) {
         self.pieces = captured.position.is_none();
         if let Some(position) = &captured.position {
-            captured.notes.extend(self.transactions.history.take_notes());
+            captured.notes.extend(self.transactions.take_notes());
             captured.notes.extend(self.note.take());
             self.given_position.clone_from(position);
             self.given_moves = Some(self.transactions.moves);

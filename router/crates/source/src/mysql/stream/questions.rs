@@ -13,8 +13,11 @@ use crate::mysql::schema::{Definition, Lookup, Quarantined};
 use crate::mysql::wire::Conn;
 use crate::mysql::{Config, identity};
 
+/// A branch's GTID, and the newest of its domain before it.
+type Found = Option<(Gtid, Option<Gtid>)>;
+
 /// A search in the binlog under way: whoever waits for it may stop waiting, and begin again.
-pub(super) struct Search(Pin<Box<dyn Future<Output = Result<Option<Gtid>, Fault>> + Send>>);
+pub(super) struct Search(Pin<Box<dyn Future<Output = Result<Found, Fault>> + Send>>);
 
 impl std::fmt::Debug for Search {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

@@ -295,7 +295,7 @@ fn rows_of_an_xa_transaction_come_at_its_commit() {
             panic!("it is not looked for")
         };
         let gtid = GtidEvent::parse(&gtid).unwrap().gtid;
-        feed.transactions.found_branch(*xid, found.then(|| gtid.clone()));
+        feed.transactions.found_branch(*xid, found.then(|| (gtid.clone(), None)));
         if found {
             assert!(feed.transactions.position().gtids.contains(&gtid));
             assert_eq!(feed.take(QUERY, &commit).unwrap(), Taken::Again(Box::new(gtid.clone())));
@@ -304,6 +304,7 @@ fn rows_of_an_xa_transaction_come_at_its_commit() {
                 let header = Header { kind, size: 100, end: 500, ..Default::default() };
                 feed.transactions.take_again(&Event { header, body }).unwrap()
             };
+            again(&mut feed, GTID, &self::gtid(1));
             again(&mut feed, MAP, &map(1, "d"));
             again(&mut feed, ROWS, &rows(1, &[5]));
             again(&mut feed, kinds::XA_PREPARE, &prepare(false));
@@ -336,6 +337,70 @@ fn the_tables_of_a_statement_stand_before_its_rows() {
     feed.all(&[(GTID, &gtid(2)), (QUERY, &query("BEGIN"))]);
     feed.all(&[(MAP, &map(1, "d")), (MAP, &other), (ROWS, &rows[0]), (ROWS, &rows[1]), (XID, &[0; 8])]);
     assert_eq!(feed.transactions.building.finish().block.events, 2);
+}
+
+#[test]
+fn mariadbs_branch_is_noted_and_asked_for_again() {
+    const BEGIN: u8 = kinds::MARIADB_GTID;
+    let gtid = |domain: u32, number: u64, flags: u8| {
+        [&number.to_le_bytes()[..], &domain.to_le_bytes(), &[flags]].concat()
+    };
+    let one = |feed: &mut Feed, gtid: &[u8]| {
+        feed.all(&[(BEGIN, gtid), (MAP, &map(2, "d")), (ROWS, &rows(2, &[9])), (XID, &[0; 8])]);
+    };
+    let mut feed = Feed::new();
+    one(&mut feed, &gtid(0, 4, 0));
+    // ends with XA PREPARE
+    feed.all(&[(BEGIN, &gtid(0, 7, 64)), (MAP, &map(1, "d")), (ROWS, &rows(1, &[1, 2]))]);
+    feed.all(&[(kinds::XA_PREPARE, &prepare(false))]);
+    one(&mut feed, &gtid(5, 1, 0));
+    let noted = |feed: &mut Feed| -> Vec<Note> { feed.transactions.take_xa_notes().collect() };
+    let notes = noted(&mut feed);
+    assert_eq!(notes.iter().map(|n| n.key.as_str()).collect::<Vec<_>>(), ["xa/0-3-7"]);
+    assert_eq!(feed.transactions.position().gtids.to_string(), "0-3-7,5-3-1");
+
+    // another process goes on behind it
+    let commit = query("XA COMMIT X'61',X'',1");
+    let undecided = Undecided::of_notes(&notes);
+    let mut later = Feed::new();
+    let history = History::new(&config(), &[], true).unwrap();
+    let position = feed.transactions.position().clone();
+    later.transactions = Transactions::new(config(), Limits::default(), position, history);
+    later.transactions.remember_undecided(undecided);
+    later.all(&[(BEGIN, &gtid(0, 8, 0))]);
+    let branch = Gtid::mariadb(0, 3, 7);
+    assert_eq!(later.take(QUERY, &commit).unwrap(), Taken::Again(Box::new(branch.clone())));
+    assert_eq!(later.transactions.all_but(&branch).to_string(), "0-3-4,5-3-1");
+    let again = |feed: &mut Feed, kind, body: &[u8]| {
+        let header = Header { kind, server_id: 3, size: 100, end: 500, ..Default::default() };
+        feed.transactions.take_again(&Event { header, body })
+    };
+    // another domain may come first, and is no part of it
+    let answer = [
+        (BEGIN, gtid(5, 2, 0)),
+        (MAP, map(1, "d")),
+        (ROWS, rows(1, &[8])),
+        (BEGIN, gtid(0, 7, 64)),
+        (MAP, map(1, "d")),
+        (ROWS, rows(1, &[1, 2])),
+    ];
+    for (kind, body) in answer {
+        assert_eq!(again(&mut later, kind, &body).unwrap(), TakenAgain::Whole);
+    }
+    assert_eq!(again(&mut later, kinds::XA_PREPARE, &prepare(false)).unwrap(), TakenAgain::Last);
+    later.all(&[(QUERY, &commit)]);
+    assert_eq!(later.transactions.building.finish().block.events, 2);
+    assert_eq!(noted(&mut later), [Note { key: "xa/0-3-7".into(), value: None }]);
+
+    // of its own domain nothing else may come first
+    feed.all(&[(BEGIN, &gtid(0, 8, 0)), (QUERY, &commit)]);
+    assert_eq!(feed.transactions.building.finish().block.events, 4, "it waited here");
+    assert_eq!(feed.transactions.decided().all().len(), 1);
+    feed.all(&[(BEGIN, &gtid(0, 9, 0))]);
+    let Taken::FindBranch(xid) = feed.take(QUERY, &commit).unwrap() else { panic!("it is not looked for") };
+    feed.transactions.found_branch(*xid, Some((branch.clone(), Some(Gtid::mariadb(0, 3, 4)))));
+    assert_eq!(feed.take(QUERY, &commit).unwrap(), Taken::Again(Box::new(branch)));
+    assert_eq!(again(&mut feed, BEGIN, &gtid(0, 8, 0)).unwrap_err().code().name, "mysql.purged");
 }
 
 proptest! {

@@ -1,19 +1,24 @@
 //! XA transactions: rows are given at XA COMMIT, and never after XA ROLLBACK.
 //!
 //! A branch is written to the binlog at XA PREPARE, under a GTID of its own, and decided by a later transaction under
-//! another. Until then its events wait here, undecoded. The position passes a prepared branch but leaves its GTID out:
-//! after a restart the server sends that one transaction again, so what waits here need not survive. Branches that are
-//! larger than what may wait are read again, from the server, when they are decided.
+//! another. Until then its events wait here, undecoded. What waits need not survive a restart. On MySQL the position passes a
+//! prepared branch but leaves its GTID out: the server sends that one transaction again. On MariaDB, whose GTIDs leave nothing
+//! out, a note says how to ask for the branch again ([`Undecided`]), once it is committed. Branches that are larger than
+//! what may wait are read again likewise; and those of before where reading began, once they were found in the binlog.
 
-use std::collections::HashMap;
+mod again;
 
-use forebay_model::{Fault, Gtid, GtidSet};
+use std::collections::{BTreeMap, HashMap};
 
+use forebay_model::{Fault, Gtid, Note};
+
+pub(crate) use again::{TakenAgain, not_again};
+
+use super::undecided::{Decided, Undecided, key};
 use super::{Taken, Transactions};
 use crate::codes;
-use crate::mysql::binlog::{Event, GtidEvent, Header, Query, Rotate, Xid, kinds, table_of};
+use crate::mysql::binlog::{Event, Header, Query, Xid, kinds, table_of};
 use crate::mysql::cursor::Garbled;
-use crate::mysql::gtids::minus;
 
 /// Bytes of events that may wait, of all branches together.
 const HELD: usize = 16 << 20;
@@ -22,6 +27,8 @@ const HELD: usize = 16 << 20;
 #[derive(Debug)]
 struct Held {
     gtid: Gtid,
+    /// MariaDB's: the newest of its domain before it.
+    before: Option<Gtid>,
     /// Where its events stand.
     file: String,
     end: u64,
@@ -32,6 +39,17 @@ struct Held {
     bodies: Vec<u8>,
     /// False once it was too large.
     whole: bool,
+    /// It has a note that was stored before this connection.
+    stored: bool,
+}
+
+impl Held {
+    /// One that must be read again.
+    fn passed(gtid: Gtid, before: Option<Gtid>, (file, end): (String, u64), stored: bool) -> Self {
+        let (events, bodies) = (Vec::new(), Vec::new());
+        // what it changed shows when it is read
+        Held { gtid, before, file, end, captured: true, events, bodies, whole: false, stored }
+    }
 }
 
 /// A branch whose rows are being given.
@@ -40,8 +58,16 @@ struct Giving {
     held: Held,
     /// Events that were given, and the bytes of their bodies.
     next: (usize, usize),
+    /// Whether the server sends it again at this moment.
+    sending: bool,
     /// Whether the server has sent all of it again.
     sent: bool,
+}
+
+impl Giving {
+    fn of(held: Held) -> Self {
+        Giving { held, next: (0, 0), sending: false, sent: false }
+    }
 }
 
 /// The branches of a stream.
@@ -54,6 +80,9 @@ pub(super) struct Branches {
     bytes: usize,
     /// A branch that was looked for in the binlog behind, and is not there.
     missing: Option<Xid>,
+    /// To be noted with the next position.
+    notes: BTreeMap<String, Option<Vec<u8>>>,
+    pub(super) decided: Decided,
 }
 
 impl Branches {
@@ -66,25 +95,41 @@ impl Branches {
     pub(super) fn has_rows(&self) -> bool {
         self.open.as_ref().is_some_and(|held| held.captured)
     }
-}
 
-/// What became of an event that the server sent again.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum TakenAgain {
-    Whole,
-    /// The block became full in the middle of it: it must be offered again.
-    Part,
-    /// It was the last one.
-    Last,
-    /// As [`Taken::AskVersion`].
-    AskVersion,
+    /// The branch is undecided; what waited under its name can not be any more.
+    fn wait(&mut self, xid: Xid, mut held: Held) {
+        match self.prepared.remove(&xid) {
+            // a position before it was chosen
+            Some(old) if old.gtid == held.gtid => {
+                self.bytes -= old.bodies.len();
+                held.stored = old.stored;
+            }
+            Some(old) => self.over(&old),
+            None => {}
+        }
+        self.prepared.insert(xid, held);
+    }
+
+    /// The branch waits no more.
+    fn over(&mut self, held: &Held) {
+        self.bytes -= held.bodies.len();
+        if held.captured && held.gtid.domain_and_server().is_some() {
+            let key = key(&held.gtid);
+            // what was never stored need not be forgotten
+            if self.notes.remove(&key).is_none() || held.stored {
+                self.notes.insert(key, None);
+            }
+        }
+    }
 }
 
 impl Transactions {
     /// A branch begins: its rows wait.
     pub(super) fn xa_start(&mut self) {
         if let Some(gtid) = self.open.as_ref().and_then(|o| o.gtid.clone()) {
+            let domain = gtid.domain_and_server().map(|(domain, _)| domain);
             self.xa.open = Some(Held {
+                before: domain.and_then(|domain| self.position.gtids.newest(domain)),
                 gtid,
                 file: self.position.file.clone(),
                 end: self.end,
@@ -92,6 +137,7 @@ impl Transactions {
                 events: Vec::new(),
                 bodies: Vec::new(),
                 whole: true,
+                stored: false,
             });
         }
     }
@@ -133,41 +179,71 @@ impl Transactions {
             return self.xa_in_one_phase(event);
         }
         match self.xa.open.take() {
-            // MariaDB's GTIDs are numbers in a row: none can be left out
-            Some(held) if held.gtid.domain_and_server().is_some() => {
-                self.xa.bytes -= held.bodies.len();
-                if held.captured {
-                    return Err(self.not_again(event, "and MariaDB would not send it again after a restart"));
+            Some(mut held) => {
+                // MariaDB's GTIDs are numbers in a row: none can be left out
+                let noted = held.gtid.domain_and_server().is_some();
+                if !noted {
+                    // as after a commit, but the GTID is not counted as read
+                    self.open = None;
                 }
                 self.commit(event);
+                if !held.captured {
+                    self.xa.bytes -= held.bodies.len();
+                    (held.events, held.bodies) = (Vec::new(), Vec::new());
+                } else if noted {
+                    let undecided = Undecided {
+                        xid: xid.clone(),
+                        gtid: held.gtid.clone(),
+                        before: held.before.clone(),
+                        file: self.position.file.clone(),
+                        end: self.position.pos,
+                    };
+                    self.xa.notes.insert(key(&held.gtid), Some(undecided.value()));
+                }
+                self.xa.decided.remove(std::slice::from_ref(&xid));
+                self.xa.wait(xid, held);
             }
-            Some(held) => {
-                // as after a commit, but the GTID is not counted as read
-                self.open = None;
-                self.commit(event);
-                self.xa.prepared.insert(xid, held);
+            None if self.rows > 0 => {
+                let what = format!(
+                    "an XA transaction of two phases changed captured tables, prepared at {}, and the server gives it no GTID",
+                    self.at(event)
+                );
+                return Err(Fault::new(codes::XA, what).fix(
+                    "write captured tables without XA, or with XA COMMIT ... ONE PHASE; then start from a later position and \
+                     take a new snapshot of them",
+                ));
             }
-            None if self.rows > 0 => return Err(self.not_again(event, "and the server gives it no GTID")),
             None => self.commit(event),
         }
         Ok(Taken::Whole)
     }
 
-    fn not_again(&self, event: &Event<'_>, why: &str) -> Fault {
-        let what = format!(
-            "an XA transaction of two phases changed captured tables, prepared at {}, {why}",
-            self.at(event)
-        );
-        Fault::new(codes::XA, what).fix(
-            "write captured tables without XA, or with XA COMMIT ... ONE PHASE; then start from a later position and take a \
-             new snapshot of them",
-        )
+    /// Goes on with what was noted of branches. What is behind the place of another start is not in the notes: it is looked
+    /// for once it is committed.
+    pub(crate) fn remember_undecided(&mut self, undecided: Vec<Undecided>) {
+        for Undecided { xid, gtid, before, file, end } in undecided {
+            self.xa.wait(xid, Held::passed(gtid, before, (file, end), true));
+        }
+    }
+
+    /// What is to be noted of branches with the next position.
+    pub(super) fn take_xa_notes(&mut self) -> impl Iterator<Item = Note> {
+        std::mem::take(&mut self.xa.notes).into_iter().map(|(key, value)| Note { key, value })
+    }
+
+    pub(super) fn has_xa_notes(&self) -> bool {
+        !self.xa.notes.is_empty()
+    }
+
+    /// Branches that were committed lately.
+    pub(crate) fn decided(&self) -> &Decided {
+        &self.xa.decided
     }
 
     /// The transaction at hand ends, and counts: what waits of it is given.
     pub(super) fn xa_in_one_phase(&mut self, event: &Event<'_>) -> Result<Taken, Fault> {
         if let Some(held) = self.xa.open.take() {
-            self.xa.giving = Some(Giving { held, next: (0, 0), sent: false });
+            self.xa.giving = Some(Giving::of(held));
         }
         self.xa_give(event)
     }
@@ -188,12 +264,7 @@ impl Transactions {
     ) -> Result<Taken, Fault> {
         if self.xa.giving.is_none() {
             let Some(held) = self.xa.prepared.remove(xid) else {
-                // of MariaDB's, those with captured tables were refused when they were prepared
                 let gtid = self.open.as_ref().and_then(|o| o.gtid.as_ref());
-                if gtid.is_some_and(|g| g.domain_and_server().is_some()) {
-                    self.commit(event);
-                    return Ok(Taken::Whole);
-                }
                 if gtid.is_some() && self.xa.missing.take_if(|missing| missing == xid).is_none() {
                     return Ok(Taken::FindBranch(Box::new(xid.clone())));
                 }
@@ -206,28 +277,29 @@ impl Transactions {
                     "start from a later position, and take a new snapshot of the captured tables that it may have changed",
                 ));
             };
-            self.xa.giving = Some(Giving { held, next: (0, 0), sent: false });
+            if held.captured && held.gtid.domain_and_server().is_some() {
+                self.xa.decided.add(xid);
+            }
+            self.xa.giving = Some(Giving::of(held));
             self.begin(event, query)?;
         }
         self.xa_give(event)
     }
 
-    /// What became of looking for a branch, after [`Taken::FindBranch`].
-    pub(crate) fn found_branch(&mut self, xid: Xid, gtid: Option<Gtid>) {
-        let Some(gtid) = gtid else {
+    /// What became of looking for a branch, after [`Taken::FindBranch`]: its GTID, and the newest of its domain before it.
+    pub(crate) fn found_branch(&mut self, xid: Xid, found: Option<(Gtid, Option<Gtid>)>) {
+        let Some((gtid, before)) = found else {
             self.xa.missing = Some(xid);
             return;
         };
-        let (file, end) = (self.position.file.clone(), self.end);
-        let (events, bodies) = (Vec::new(), Vec::new());
-        // what it changed shows when it is read
-        self.xa.prepared.insert(xid, Held { gtid, file, end, captured: true, events, bodies, whole: false });
+        let place = (self.position.file.clone(), self.end);
+        self.xa.wait(xid, Held::passed(gtid, before, place, false));
     }
 
     /// XA ROLLBACK of a prepared branch.
     pub(super) fn xa_rollback(&mut self, xid: &Xid) {
         if let Some(held) = self.xa.prepared.remove(xid) {
-            self.xa.bytes -= held.bodies.len();
+            self.xa.over(&held);
             self.position.gtids.add(&held.gtid);
         }
     }
@@ -250,7 +322,7 @@ impl Transactions {
                     return Ok(taken);
                 }
             }
-            self.xa.bytes -= giving.held.bodies.len();
+            self.xa.over(&giving.held);
             self.position.gtids.add(&giving.held.gtid);
         }
         self.commit(event);
@@ -275,66 +347,5 @@ impl Transactions {
         std::mem::swap(&mut self.position.file, &mut held.file);
         std::mem::swap(&mut self.end, &mut held.end);
         self.building.end_file();
-    }
-
-    /// What to ask the server for, so that the first transaction it sends is this branch.
-    pub(crate) fn all_but(&self, gtid: &Gtid) -> GtidSet {
-        let mut set = self.position.gtids.clone();
-        // a branch of before reading began counts as read
-        if set.contains(gtid) {
-            let mut this = GtidSet::default();
-            this.add(gtid);
-            set = minus(&set, &this);
-        }
-        self.xa.prepared.values().filter(|h| h.gtid != *gtid).for_each(|h| set.add(&h.gtid));
-        set
-    }
-
-    /// Takes an event of a branch that the server sends again.
-    ///
-    /// # Errors
-    /// As [`take`](Self::take), and if the server sends another transaction.
-    pub(crate) fn take_again(&mut self, event: &Event<'_>) -> Result<TakenAgain, Fault> {
-        let Some(mut giving) = self.xa.giving.take() else { return Ok(TakenAgain::Last) };
-        self.change_place(&mut giving.held);
-        let taken = self.take_of(&giving.held.gtid, event);
-        self.change_place(&mut giving.held);
-        giving.sent = taken.as_ref().is_ok_and(|t| *t == TakenAgain::Last);
-        self.xa.giving = Some(giving);
-        taken
-    }
-
-    fn take_of(&mut self, gtid: &Gtid, event: &Event<'_>) -> Result<TakenAgain, Fault> {
-        let garbled = |Garbled| self.garbled(event);
-        match event.header.kind {
-            kinds::GTID | kinds::GTID_TAGGED => {
-                let sent = match event.header.kind {
-                    kinds::GTID => GtidEvent::parse(event.body),
-                    _ => GtidEvent::parse_tagged(event.body),
-                };
-                if sent.map_err(garbled)?.gtid != *gtid {
-                    let what = format!("the server does not have the XA transaction {gtid} any more");
-                    return Err(Fault::new(codes::PURGED, what).fix(
-                        "start from a later position and take a new snapshot; and keep binlogs longer",
-                    ));
-                }
-            }
-            kinds::ROTATE => {
-                let rotate = Rotate::parse(event.body).map_err(garbled)?;
-                (self.position.file, self.end) = (rotate.file.to_owned(), rotate.pos);
-            }
-            kinds::XA_PREPARE => return Ok(TakenAgain::Last),
-            kind if kinds::is_of_table(kind) => match self.of_table(event)? {
-                Taken::Part => return Ok(TakenAgain::Part),
-                Taken::AskVersion => return Ok(TakenAgain::AskVersion),
-                // MariaDB sends no branch again
-                Taken::Whole | Taken::Again(_) | Taken::FindBranch(_) | Taken::AskSpecials(_) => {}
-            },
-            _ => {}
-        }
-        if event.header.end != 0 && event.header.kind != kinds::ROTATE {
-            self.end = self.full_end(&event.header);
-        }
-        Ok(TakenAgain::Whole)
     }
 }

@@ -6,6 +6,7 @@ mod replica;
 mod tables;
 mod values;
 mod writer;
+mod xa;
 
 use std::time::Duration;
 
