@@ -1,5 +1,6 @@
 //! The host with real guests: built by `scripts/wasm-rust guests` (`make plugins`) beforehand.
 
+mod conformance;
 mod contract;
 mod filter;
 mod limits;
