@@ -42,6 +42,12 @@ fn main() -> Result<()> {
     let sdk = Path::new(env!("CARGO_MANIFEST_DIR")).parent().context("the folder above")?;
     let mut files = bindings(&sdk.join("../../wit/v0.1"))?;
     files.extend(runtime(Path::new(env!("CARGO_MANIFEST_DIR")))?);
+    for (path, text) in &mut files {
+        // natively there is no host, and nothing to be vetted
+        if path.extension().is_some_and(|extension| extension == "go") {
+            text.splice(..0, *b"//go:build wasip1\n\n");
+        }
+    }
     let root = sdk.join("internal/bindings");
     let there = files_in(&root)?;
     if check {

@@ -1,3 +1,5 @@
+//go:build wasip1
+
 // Package export_forebay_transform_transformer is where the generated bindings look for what a plugin does. This file is
 // written by hand: it hands everything on to the SDK above.
 package export_forebay_transform_transformer
