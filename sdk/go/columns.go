@@ -213,6 +213,18 @@ func (w *TextWriter) Append(write func(out []byte) []byte) {
 	w.end(Value)
 }
 
+// Try ends a cell with the text that write appends to what it is given, or with NULL where write says false.
+func (w *TextWriter) Try(write func(out []byte) ([]byte, bool)) bool {
+	out, written := write(w.data)
+	if !written {
+		w.end(Null)
+		return false
+	}
+	w.data = out
+	w.end(Value)
+	return true
+}
+
 // Empty ends a cell that has no value: [Null] or [Absent].
 func (w *TextWriter) Empty(state State) { w.end(state) }
 

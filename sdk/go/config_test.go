@@ -117,7 +117,7 @@ func TestProblemsAreJoinedAndPlaced(t *testing.T) {
 	if forebay.At("x", nil) != nil {
 		t.Error("nil became an error")
 	}
-	if got := forebay.At("x", forebay.BadConfig("y", "is wrong")).Error(); got != "y: is wrong" {
-		t.Errorf("a path was taken away: %s", got)
+	if got := forebay.At("x", forebay.BadConfig("y", "is wrong")).Error(); got != "x.y: is wrong" {
+		t.Errorf("got %s", got)
 	}
 }

@@ -37,7 +37,7 @@ func BadTable(path, format string, args ...any) error {
 	return &problem{Problem{path, fmt.Sprintf(format, args...)}, true}
 }
 
-// At gives a path to the problems of an error that have none; nil stays nil.
+// At puts a path before those of an error's problems; nil stays nil.
 func At(path string, err error) error {
 	if err == nil {
 		return nil
@@ -45,9 +45,7 @@ func At(path string, err error) error {
 	list := problemsOf(err)
 	located := make([]error, len(list))
 	for i, p := range list {
-		if p.Path == "" {
-			p.Path = path
-		}
+		p.Path = join(path, p.Path)
 		located[i] = &p
 	}
 	return errors.Join(located...)

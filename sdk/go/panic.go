@@ -20,7 +20,7 @@ func withhold() {
 	if cause == nil {
 		return
 	}
-	host.Stderr([]byte("panicked at " + place() + ": " + constantText(cause) + "\n"))
+	host.Stderr([]byte("panicked at " + place() + constantText(cause) + "\n"))
 	os.Exit(2) // which the adapter answers with a trap
 }
 
@@ -42,17 +42,17 @@ func place() string {
 }
 
 func constantText(cause any) string {
-	const leftOut = "(its text is left out: it may hold a row's value)"
+	const leftOut = " (its text is left out: it may hold a row's value)"
 	var text string
 	switch cause := cause.(type) {
 	case runtime.Error:
 		// "index out of range [5] with length 3": the numbers may be a row's
 		text = strings.TrimPrefix(cause.Error(), "runtime error: ")
 		if conversion := new(runtime.TypeAssertionError); errors.As(cause, &conversion) {
-			return text
+			return ": " + text
 		}
 		text, _, _ = strings.Cut(text, " [")
-		return text
+		return ": " + text
 	case string:
 		text = cause
 	case error:
@@ -61,5 +61,5 @@ func constantText(cause any) string {
 	if text == "" || !isLiteral(text) {
 		return leftOut
 	}
-	return text
+	return ": " + text
 }

@@ -1,6 +1,6 @@
 module github.com/forebay/forebay/plugins/tests/conformance-go
 
-go 1.24.0
+go 1.24
 
 require github.com/forebay/forebay/sdk/go v0.1.0
 

@@ -113,14 +113,14 @@ const CASES: &[Case] = &[
     Case {
         does: "trap",
         what: "panics with a literal text: the operator reads place and text",
-        want: fault(codes::TRAP, &["panicked at ", "apply goes wrong"]),
+        want: fault(codes::TRAP, &["pply: panicked at ", ": apply goes wrong"]),
     },
     Case {
         does: "formatted_trap",
         what: "panics with a text that holds a row's value: the operator reads the place only",
         want: Want::Fault {
             code: codes::TRAP,
-            says: &["panicked at ", "its text is left out"],
+            says: &["onformance", "pply: panicked at ", " (its text is left out"],
             hides: &["héllo", "the note is"],
         },
     },

@@ -5,6 +5,7 @@ mod contract;
 mod filter;
 mod limits;
 mod mask;
+mod normalize;
 mod support;
 mod types;
 mod upload;
