@@ -3,6 +3,10 @@
 package main
 
 import (
+	"crypto/rand"
+	"fmt"
+	"os"
+	"time"
 	"unicode/utf8"
 	"unsafe"
 
@@ -33,7 +37,7 @@ func open(table *forebay.Table, config config) (forebay.Transform, error) {
 	}
 	switch config.Do {
 	case "identity", "columns", "drop", "mask", "append", "reject", "trap", "formatted_trap", "data_error", "loop",
-		"grow", "route", "stamps", "kinds", "hash":
+		"grow", "route", "stamps", "kinds", "hash", "surroundings":
 		return c, nil
 	case "config_error":
 		return nil, forebay.BadConfig("do", "no such thing")
@@ -111,6 +115,8 @@ func (c conformance) Apply(batch *forebay.Batch) (*forebay.Output, error) {
 		panic("the note is " + batch.Columns[0].Text(0))
 	case "data_error":
 		return nil, errData
+	case "surroundings":
+		return nil, surroundings()
 	case "loop":
 		for sink = 0; ; sink++ {
 		}
@@ -145,6 +151,17 @@ func (c conformance) Apply(batch *forebay.Batch) (*forebay.Output, error) {
 	default:
 		return &forebay.Output{Columns: []*forebay.Column{nil}}, nil
 	}
+}
+
+// surroundings is what Go's runtime finds around it: nothing, and the same each time.
+func surroundings() error {
+	var random [4]byte
+	_, _ = rand.Read(random[:])
+	_, file := os.ReadFile("/etc/passwd")
+	from := time.Now()
+	time.Sleep(time.Hour)
+	return fmt.Errorf("%d arguments, %d variables, a file: %t, year %d, an hour asleep: %t, random %x",
+		len(os.Args), len(os.Environ()), file == nil, from.UTC().Year(), time.Since(from) >= time.Hour, random)
 }
 
 type dataError struct{}

@@ -276,3 +276,14 @@ fn every_language_says_who_it_is() {
     }
     let _ = host();
 }
+
+/// What Go's runtime must import is answered inside the component: nothing of this machine is seen, nor of this hour.
+#[tokio::test]
+async fn a_go_plugin_sees_nothing_around_it() {
+    let (code, first) = run("conformance-go", "surroundings").await.unwrap_err();
+    assert_eq!(code, codes::DATA);
+    let seen = "0 arguments, 0 variables, a file: false, year 2023, an hour asleep: true, random ";
+    assert!(first.contains(seen), "{first}");
+    let (_, again) = run("conformance-go", "surroundings").await.unwrap_err();
+    assert_eq!(first, again);
+}
