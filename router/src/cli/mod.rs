@@ -7,6 +7,7 @@ mod client;
 mod demo;
 mod doctor;
 mod position;
+mod release;
 mod routes;
 mod serve;
 mod snapshot;
@@ -47,6 +48,8 @@ enum Verb {
     Routes(routes::Routes),
     /// Show where a source reads, or move it.
     Position(position::Position),
+    /// End a table's quarantine: say what it looked like, and the events kept of it are decoded.
+    Release(release::Release),
     /// Read tables as they stand: begin, list, pause, resume, cancel.
     #[command(subcommand)]
     Snapshot(snapshot::Snapshot),
@@ -97,6 +100,7 @@ pub fn run() -> ExitCode {
         Verb::Export(export) => block_on(export.run()),
         Verb::Status(status) => block_on(status.run()),
         Verb::Position(position) => block_on(position.run()),
+        Verb::Release(release) => block_on(release.run()),
         Verb::Snapshot(snapshot) => block_on(snapshot.run()),
         Verb::Tail(tail) => block_on(tail.run()),
         Verb::Doctor(doctor) => block_on(doctor.run()),

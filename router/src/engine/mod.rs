@@ -11,6 +11,7 @@ pub mod codes;
 mod control;
 mod deliver;
 mod ingest;
+mod kept;
 mod letters;
 mod position;
 mod quarantine;

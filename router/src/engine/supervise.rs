@@ -186,6 +186,7 @@ impl Engine {
                     settings: assemble::snapshot_settings(&def),
                     takes_snapshots: def.takes_snapshots(),
                     orders: taken,
+                    carried: Vec::new(),
                 };
                 let name = name.to_owned();
                 let work = async move {

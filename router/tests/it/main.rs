@@ -7,6 +7,7 @@ mod demo;
 mod docs;
 mod faults;
 mod plugins;
+mod quarantine;
 mod rig;
 mod snapshots;
 mod source;

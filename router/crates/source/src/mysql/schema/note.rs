@@ -40,14 +40,15 @@ pub struct Quarantined {
 }
 
 const SCHEMA: &str = "schema/";
-const QUARANTINE: &str = "quarantine/";
+/// How the keys of notes about tables in quarantine begin; what follows is `DB.TABLE`.
+pub const QUARANTINE_NOTES: &str = "quarantine/";
 
 pub(super) fn schema_key(key: &Key) -> String {
     format!("{SCHEMA}{}", full_name(key))
 }
 
 pub(super) fn quarantine_key(key: &Key) -> String {
-    format!("{QUARANTINE}{}", full_name(key))
+    format!("{QUARANTINE_NOTES}{}", full_name(key))
 }
 
 pub(super) fn table_note(key: &Key, version: Option<&Version>) -> Vec<u8> {
@@ -73,11 +74,17 @@ pub(super) fn read(note: &Note) -> Read {
             Err(_) => Read::Unknown,
         };
     }
-    if note.key.starts_with(QUARANTINE) {
+    if note.key.starts_with(QUARANTINE_NOTES) {
         return match serde_json::from_slice::<Quarantined>(value) {
             Ok(q) => Read::Quarantined((q.database.clone(), q.table.clone()), q),
             Err(_) => Read::Unknown,
         };
     }
     Read::Other
+}
+
+/// The tables in quarantine that notes tell of, for who asks while the server is away.
+pub fn quarantined_in(notes: &[Note]) -> Vec<Quarantined> {
+    let read = notes.iter().map(read);
+    read.filter_map(|note| if let Read::Quarantined(_, q) = note { Some(q) } else { None }).collect()
 }

@@ -114,6 +114,7 @@ pub struct Recovery {
     key: Key,
     history: History,
     events: u64,
+    kept: u64,
 }
 
 impl Recovery {
@@ -124,7 +125,7 @@ impl Recovery {
     pub fn new(definition: Definition) -> Result<Self, Fault> {
         let mut history = History::new(&crate::mysql::bench::everything(), &[], false)?;
         history.set(definition.key.clone(), Some(definition.version));
-        Ok(Recovery { key: definition.key, history, events: 0 })
+        Ok(Recovery { key: definition.key, history, events: 0, kept: 0 })
     }
 
     /// Goes on by another definition, where a statement between the events was not understood.
@@ -135,6 +136,11 @@ impl Recovery {
     /// Events that were decoded.
     pub fn events(&self) -> u64 {
         self.events
+    }
+
+    /// Rows events that were found kept, to be compared with [`Quarantined::events`](crate::mysql::Quarantined::events).
+    pub fn kept(&self) -> u64 {
+        self.kept
     }
 
     /// The table as it is after the last block, for [`Stream::lift`](crate::mysql::Stream::lift); `None` if a statement
@@ -175,6 +181,7 @@ impl Recovery {
                     }
                     continue;
                 }
+                self.kept += 1;
                 let Some(txn) = block.origin.txns.get(run.txn as usize) else {
                     return Err(damaged(&self.key));
                 };
