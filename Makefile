@@ -4,7 +4,7 @@ CARGO ?= cargo
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test soak fuzz bench lint fmt plugins mysql audit clean
+.PHONY: help demo test soak fuzz bench decode lint fmt plugins mysql audit clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -16,8 +16,10 @@ test: plugins ## all tests, against a real MySQL and with the WASM plugins built
 	$(CARGO) test --workspace --locked
 	$(CARGO) test --manifest-path plugins/Cargo.toml --workspace --locked
 
-soak: plugins ## kill the server 100 times under load and check that nothing is lost (about 5 minutes)
-	FOREBAY_KILLS=100 $(CARGO) test --locked --package forebay --test it -- --nocapture killed_at_random_moments
+soak: plugins ## 100 kills under load, 20 snapshots with six kills each, 5 M rows in one transaction (about 15 minutes)
+	FOREBAY_KILLS=100 FOREBAY_SNAPSHOTS=20 FOREBAY_LARGE_ROWS=5000000 \
+		$(CARGO) test --locked --package forebay --test it -- --nocapture --test-threads 1 \
+		killed_at_random_moments killed_and_resumed_under_a_writer larger_than_memory
 
 fuzz: ## fuzz what reads foreign bytes, 60 seconds a target (FUZZ="10 rows": 10 seconds, one target)
 	scripts/fuzz $(FUZZ)
@@ -27,6 +29,10 @@ bench: ## rows per CPU second, memory and latency, measured on the release build
 	$(CARGO) build --profile fast --locked --package forebay-bench
 	scripts/wasm-rust build plugins/mask $(TARGET)/guests/mask.wasm
 	$(TARGET)/fast/forebay-bench --forebay $(TARGET)/release/forebay --mask $(TARGET)/guests/mask.wasm $(BENCH)
+
+decode: ## row changes per CPU second of decoding alone, over binlogs that it records first
+	$(CARGO) run --profile fast --locked --package forebay-bench -- --forebay /dev/null --only load
+	$(CARGO) bench --locked --package forebay-source --bench decode
 
 lint: ## formatting, clippy, dependency policy, links in the documents
 	$(CARGO) fmt --all --check

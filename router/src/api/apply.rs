@@ -14,7 +14,7 @@ use super::Api;
 use super::body::{Document, Expect};
 use super::problem::{ProblemAnswer, Refusal};
 use crate::definition::{self, Definitions, Mode, Plan};
-use crate::engine::ApplyError;
+use crate::engine::{ApplyError, How};
 
 /// How an apply goes.
 #[derive(Clone, Copy, Debug, Default, Deserialize, IntoParams)]
@@ -25,6 +25,8 @@ pub(super) struct ApplyQuery {
     dry_run: bool,
     /// Also delete what is not mentioned. Default false.
     prune: bool,
+    /// Take sources also whose server lacks what a source needs, and only warn of it. Default false.
+    force: bool,
 }
 
 /// How an export is written.
@@ -37,7 +39,8 @@ pub(super) struct ExportQuery {
 }
 
 /// Make the definitions those of the body: all of it or nothing. What it does not mention is left alone. Applying the
-/// same again changes nothing.
+/// same again changes nothing. The servers of new and changed sources are looked at: one that cannot be a source is a problem, one
+/// that does not answer now is not.
 #[utoipa::path(
     post, path = "/v1/apply", tag = "definitions", operation_id = "apply", params(ApplyQuery),
     request_body(content = Definitions, description = "JSON, or YAML with `Content-Type: application/yaml`"),
@@ -52,10 +55,12 @@ pub(super) async fn apply(
     query: Result<Query<ApplyQuery>, axum::extract::rejection::QueryRejection>,
     Document(value): Document,
 ) -> Result<Json<Plan>, Refusal> {
-    let Query(query) = query.map_err(|_| Refusal::bad_request("dry_run and prune are true or false"))?;
+    let Query(query) =
+        query.map_err(|_| Refusal::bad_request("dry_run, prune and force are true or false"))?;
     let mode = if query.prune { Mode::Replace } else { Mode::Merge };
     let _alone = api.changes.lock().await;
-    Ok(Json(api.engine.apply(&value, mode, query.dry_run).await?))
+    let how = How { mode, dry_run: query.dry_run, force: query.force };
+    Ok(Json(api.engine.apply(&value, how).await?))
 }
 
 /// All definitions, as `apply` takes them.
@@ -92,12 +97,14 @@ pub(super) async fn put(
     name: &str,
     value: Value,
     expect: Expect,
+    force: bool,
 ) -> Result<(Stored, bool), Refusal> {
     let _alone = api.changes.lock().await;
     let store = api.engine.store();
     let revision = store.get(kind, name)?.map_or(0, |d| d.revision);
     expect.check(&format!("{kind}.{name}"), revision)?;
-    api.engine.apply(&json!({ kind.as_str(): { name: value } }), Mode::Merge, false).await?;
+    let how = How { mode: Mode::Merge, dry_run: false, force };
+    api.engine.apply(&json!({ kind.as_str(): { name: value } }), how).await?;
     let gone = || Refusal::not_found(format!("{kind}.{name} is gone already"));
     Ok((store.get(kind, name)?.ok_or_else(gone)?, revision == 0))
 }

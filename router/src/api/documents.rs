@@ -2,19 +2,29 @@
 //! depend on it.
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{Path, Query, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use forebay_store::{DocKind, Document as Stored};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use utoipa::ToSchema;
+use utoipa::{IntoParams, ToSchema};
 
 use super::Api;
 use super::apply;
 use super::body::{Document, Expect, etag};
 use super::problem::{ProblemAnswer, Refusal};
 use crate::definition::{RouteDef, SourceDef};
+
+/// How a source is put.
+#[derive(Clone, Copy, Debug, Default, Deserialize, IntoParams)]
+#[serde(default)]
+#[into_params(parameter_in = Query)]
+pub(super) struct ForceQuery {
+    /// Take it also if its server lacks what a source needs. Default false.
+    force: bool,
+}
 
 /// A definition in a list.
 #[derive(Clone, Debug, Serialize, ToSchema)]
@@ -59,10 +69,11 @@ async fn put(
     name: &str,
     headers: &HeaderMap,
     value: Value,
+    force: bool,
 ) -> Result<Response, Refusal> {
     let expect = Expect::read(headers)?;
     let (stored, is_new) =
-        apply::put(api, kind, name, value, expect).await.map_err(|refusal| match expect {
+        apply::put(api, kind, name, value, expect, force).await.map_err(|refusal| match expect {
             Expect::Nothing => refusal,
             _ => refusal.precondition(),
         })?;
@@ -105,11 +116,13 @@ pub(super) async fn get_source(
     get(&api, DocKind::Sources, &name)
 }
 
-/// Make or change a source. What it has read stays; the tables it captures change from here on.
+/// Make or change a source. What it has read stays; the tables it captures change from here on. Its server is looked at: one that cannot be
+/// a source is a problem, unless `force` is given; one that does not answer now is none.
 #[utoipa::path(
     put, path = "/v1/sources/{name}", tag = "sources", operation_id = "putSource", request_body = SourceDef,
     params(
         ("name" = String, Path, description = "The source's name"),
+        ForceQuery,
         ("if-match" = Option<String>, Header, description = "The ETag that the change is made for"),
         ("if-none-match" = Option<String>, Header, description = "`*`: only if there is none"),
     ),
@@ -123,10 +136,12 @@ pub(super) async fn get_source(
 pub(super) async fn put_source(
     State(api): State<Api>,
     Path(name): Path<String>,
+    query: Result<Query<ForceQuery>, QueryRejection>,
     headers: HeaderMap,
     Document(value): Document,
 ) -> Result<Response, Refusal> {
-    put(&api, DocKind::Sources, &name, &headers, value).await
+    let Query(query) = query.map_err(|_| Refusal::bad_request("force is true or false"))?;
+    put(&api, DocKind::Sources, &name, &headers, value, query.force).await
 }
 
 /// Delete a source and its changelog. Refused while a route reads it.
@@ -193,7 +208,7 @@ pub(super) async fn put_route(
     headers: HeaderMap,
     Document(value): Document,
 ) -> Result<Response, Refusal> {
-    put(&api, DocKind::Routes, &name, &headers, value).await
+    put(&api, DocKind::Routes, &name, &headers, value, false).await
 }
 
 /// Delete a route, its offset and its dead letters.

@@ -125,7 +125,7 @@ pub(super) async fn put(
 ) -> Result<Response, Refusal> {
     let expect = Expect::read(&headers)?;
     let value = json!({ "wasm": BASE64.encode(&bytes) });
-    let (document, is_new) = apply::put(&api, DocKind::Plugins, &name, value, expect).await?;
+    let (document, is_new) = apply::put(&api, DocKind::Plugins, &name, value, expect, false).await?;
     answer(&api, document, if is_new { StatusCode::CREATED } else { StatusCode::OK }).await
 }
 

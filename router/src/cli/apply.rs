@@ -21,6 +21,9 @@ pub(super) struct Apply {
     /// Also delete what the file does not name.
     #[arg(long)]
     prune: bool,
+    /// Take sources also whose server lacks what a source needs; it is printed as a note.
+    #[arg(long)]
+    force: bool,
     #[command(flatten)]
     remote: Remote,
 }
@@ -38,7 +41,7 @@ impl Apply {
         let mut wanted = definition::from_yaml(&text)
             .with_context(|| format!("{} is not YAML that Forebay can read", self.file.display()))?;
         embed_plugins(&mut wanted, &folder);
-        let path = format!("/v1/apply?dry_run={dry_run}&prune={}", self.prune);
+        let path = format!("/v1/apply?dry_run={dry_run}&prune={}&force={}", self.prune, self.force);
         let answer = Client::new(&self.remote)?.send_json(Method::POST, &path, &wanted).await?;
         if self.remote.json {
             return print(&format!("{}\n", serde_json::to_string_pretty(&answer)?));
@@ -100,6 +103,13 @@ fn told(answer: &Value, dry_run: bool) -> String {
         out += &format!("{mark} {kind}/{name}\n");
         for path in step["changed"].as_array().into_iter().flatten().filter_map(Value::as_str) {
             out += &format!("    {path}\n");
+        }
+    }
+    for warning in answer["warnings"].as_array().into_iter().flatten() {
+        let part = |name: &str| warning[name].as_str().unwrap_or("");
+        out += &format!("note {} {}: {}\n", part("path"), part("check"), part("message"));
+        if !part("suggestion").is_empty() {
+            out += &format!("     fix: {}\n", part("suggestion"));
         }
     }
     out += &match (changes, dry_run) {

@@ -80,14 +80,12 @@ pub(super) fn table(status: &Value) -> String {
                 }
             }
             for aside in row["quarantined"].as_array().into_iter().flatten() {
-                let (source, part) = (text(&row["name"]), |name: &str| text(&aside[name]));
-                let table = format!("{}.{}", part("database"), part("table"));
+                let part = |name: &str| text(&aside[name]);
+                let (source, table) = (text(&row["name"]), format!("{}.{}", part("database"), part("table")));
+                let (since, events, reason) = (part("since"), part("events"), part("reason"));
                 out += &format!(
-                    "\n{source}: table {table} is in quarantine since {} ({} events kept): {}\n  fix: say what it looked like: \
-                     forebay release {source} {table} --definition FILE\n",
-                    part("since"),
-                    part("events"),
-                    part("reason"),
+                    "\n{source}: {table} stands aside since {since}, {events} events are kept: {reason} [mysql.quarantined]\n  \
+                     fix: say what it looked like: forebay release {source} {table} --definition FILE\n"
                 );
             }
             if let Some(reason) = row["waits_for"].as_str() {
@@ -125,9 +123,9 @@ mod tests {
         let status = json!({
             "sources": [{"name": "shop", "state": "failed", "first": 0, "head": 12, "log_bytes": 99, "lag_ms": null,
                 "position": {"file": "binlog.000001", "pos": 4}, "waits_for": null,
-                "quarantined": [{"database": "d", "table": "t", "reason": "column 2 is no INT", "since": "binlog.000001:157",
-                    "since_seconds": 1, "events": 5}],
-                "fault": {"code": "mysql.auth", "message": "access denied", "fix": "check the password"}}],
+                "fault": {"code": "mysql.auth", "message": "access denied", "fix": "check the password"},
+                "quarantined": [{"database": "shop", "table": "orders", "since": "binlog.000001:4", "since_seconds": 1,
+                    "events": 3, "reason": "the rows have 4 columns"}]}],
             "routes": [{"name": "a", "source": "shop", "sink": "file", "state": "running", "offset": 3, "lag_events": 9,
                 "counts": {"delivered": 3, "filtered": 0, "dead": 0}, "fault": null}],
         });

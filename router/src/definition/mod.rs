@@ -22,7 +22,7 @@ pub use document::{
 };
 pub use parse::read;
 pub use plan::{Action, Plan, Step};
-pub use problem::{Problem, child, item};
+pub use problem::{Problem, Warning, child, item};
 pub use secrets::{plain_secrets, resolve_config, resolve_secret};
 pub use validate::{Checked, Existing, Mode, Wanted, check, check_delete};
 pub use yaml::{from_yaml, to_yaml};

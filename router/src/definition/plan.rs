@@ -6,7 +6,7 @@ use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
 
-use super::problem::{child, item};
+use super::problem::{Warning, child, item};
 use super::validate::{Existing, Mode, Wanted};
 
 /// What becomes of a document.
@@ -46,6 +46,8 @@ pub struct Step {
 pub struct Plan {
     /// Sources first, then plugins, then routes, each by name; deletions last.
     pub steps: Vec<Step>,
+    /// What the servers of new and changed sources were found to lack, that does not keep the definitions from being taken.
+    pub warnings: Vec<Warning>,
 }
 
 impl Plan {
@@ -91,7 +93,7 @@ impl Plan {
                 }
             }
         }
-        Plan { steps }
+        Plan { steps, warnings: Vec::new() }
     }
 
     /// Whether carrying it out does nothing.

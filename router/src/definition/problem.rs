@@ -47,6 +47,21 @@ impl Problem {
     }
 }
 
+/// What somebody should know of a definition, though it is taken.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+pub struct Warning {
+    /// The check that found it; see the checks of a server.
+    #[schema(example = "binlog_row_metadata")]
+    pub check: String,
+    /// Where, from the top.
+    #[schema(example = "sources.shop.mysql")]
+    pub path: String,
+    /// What was found.
+    pub message: String,
+    /// How to mend it: a statement to run where there is one.
+    pub suggestion: String,
+}
+
 /// The path of something inside `path`: `path.key`, or `path["k.e.y"]` for a key that is not a plain word.
 pub fn child(path: &str, key: &str) -> String {
     let plain = !key.is_empty() && key.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_');

@@ -7,6 +7,17 @@ use serde_json::Value;
 use super::{Engine, codes};
 use crate::definition::{Action, Existing, Mode, Plan, Problem, check, check_delete};
 
+/// How definitions are applied.
+#[derive(Clone, Copy, Debug)]
+pub struct How {
+    /// What becomes of those that are not mentioned.
+    pub mode: Mode,
+    /// Only say what would be done.
+    pub dry_run: bool,
+    /// Take sources also whose server lacks what a source needs: it will be mended.
+    pub force: bool,
+}
+
 /// Why definitions were not taken.
 #[derive(Debug)]
 pub enum ApplyError {
@@ -23,20 +34,19 @@ impl From<Fault> for ApplyError {
 }
 
 impl Engine {
-    /// Makes the definitions those of `value` (an object with `sources`, `plugins` and `routes`), all of them or none. With
-    /// `dry_run` it only says what it would do.
+    /// Makes the definitions those of `value` (an object with `sources`, `plugins` and `routes`), all of them or none.
     ///
     /// # Errors
     /// Every problem with its path, or what failed.
-    pub async fn apply(&self, value: &Value, mode: Mode, dry_run: bool) -> Result<Plan, ApplyError> {
+    pub async fn apply(&self, value: &Value, how: How) -> Result<Plan, ApplyError> {
         // what is compared here is what is changed below
         let _alone = self.inner.changes.lock().await;
         let existing = Existing::read(self.store(), &self.inner.parts.data_dir)?;
-        let mut checked = check(value, &existing, mode);
-        let plan = Plan::new(&existing, &checked.wanted);
-        self.check_world(&existing, &mut checked, &plan).await;
+        let mut checked = check(value, &existing, how.mode);
+        let mut plan = Plan::new(&existing, &checked.wanted);
+        plan.warnings = self.check_world(&existing, &mut checked, &plan, how.force).await;
         let wanted = checked.finish().map_err(ApplyError::Problems)?;
-        if !dry_run && !plan.is_empty() {
+        if !how.dry_run && !plan.is_empty() {
             self.clear_leftovers(&plan).await?;
             for bytes in wanted.components.into_values() {
                 self.store().put_plugin(bytes).await?;

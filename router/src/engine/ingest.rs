@@ -169,7 +169,7 @@ impl Ingest {
         };
         let notes = self.notes().await?;
         let mut kept = Kept::of(&notes);
-        self.reading.send_modify(|r| r.quarantined = mysql::quarantined_in(&notes));
+        self.reading.send_modify(|r| r.quarantined = Quarantined::of_notes(&notes));
         let limits = mysql::Limits::default();
         let mut capture =
             mysql::Capture::connect(&self.config, start, limits, self.settings.clone(), &notes).await?;

@@ -10,6 +10,7 @@ mod checkpoints;
 pub mod codes;
 mod control;
 mod deliver;
+mod fitness;
 mod ingest;
 mod kept;
 mod letters;
@@ -35,7 +36,7 @@ use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-pub use apply::ApplyError;
+pub use apply::{ApplyError, How};
 pub use control::OffsetTarget;
 pub use status::{
     CountsView, FaultView, PositionView, RouteState, RouteStatus, SourceState, SourceStatus, Status,

@@ -62,24 +62,28 @@ async fn decode(
     quarantined: &Quarantined,
     kept: &mut Kept,
 ) -> Result<Released, Fault> {
-    let mut recovery = Recovery::new(definition.clone())?;
-    let name = format!("{}.{}", quarantined.database, quarantined.table);
+    let (database, table) = (definition.database(), definition.table());
+    let name = format!("{database}.{table}");
     let (from, head) = (kept.since(&name).max(log.first()), log.head());
     let want: Want = Arc::new(|database, _| database == VIRTUAL_DATABASE);
-    let mut reader = log.reader(from)?.wanting(want);
-    while let Some(block) = reader.try_next().await? {
-        if block.first >= head {
-            break;
-        }
-        let block = recovery.decode(&block)?;
-        log.append(Entry { block: Some(block), past_quota: true, ..Entry::default() }).await?;
+    // an older Forebay did not note where the first event is: the log may then hold what an earlier quarantine has kept
+    let mut found = 0;
+    let mut reader = log.reader(from)?.wanting(want.clone());
+    while let Some(block) = reader.try_next().await?.filter(|block| block.first < head) {
+        found += Recovery::kept(&block, database, table);
     }
-    let (found, counted) = (recovery.kept(), quarantined.events);
-    if found < counted {
+    let counted = quarantined.events;
+    let Some(others) = found.checked_sub(counted) else {
         let what =
             format!("of {counted} events kept of {name}, the changelog has {found}: nothing was released");
         return Err(Fault::new(codes::KEPT_MISSING, what)
             .fix("what is gone cannot be had as changes: give the table up, and read it by a snapshot"));
+    };
+    let mut recovery = Recovery::new(definition.clone())?.behind(others);
+    let mut reader = log.reader(from)?.wanting(want);
+    while let Some(block) = reader.try_next().await?.filter(|block| block.first < head) {
+        let block = recovery.decode(&block)?;
+        log.append(Entry { block: Some(block), past_quota: true, ..Entry::default() }).await?;
     }
     let last = recovery.definition().unwrap_or_else(|| definition.clone());
     let Some(end) = capture.lift(&last) else { return Ok(Released::NotNow) };

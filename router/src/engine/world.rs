@@ -13,9 +13,9 @@ use forebay_store::DocKind;
 use forebay_transform::{Limits, Plugin};
 use serde_json::Value;
 
-use super::{Engine, assemble, codes};
+use super::{Engine, assemble, codes, fitness};
 use crate::definition::{
-    self, Action, Checked, Existing, Plan, Problem, RouteDef, SourceDef, TransformDef, child, item,
+    self, Action, Checked, Existing, Plan, Problem, RouteDef, SourceDef, TransformDef, Warning, child, item,
 };
 
 /// A source's tables; `None` where they could not be looked at.
@@ -30,8 +30,16 @@ struct Opened {
 }
 
 impl Engine {
-    /// Adds what is found to `checked`.
-    pub(super) async fn check_world(&self, existing: &Existing, checked: &mut Checked, plan: &Plan) {
+    /// Adds what is found to `checked`; answers what is no problem and should be known. With `force` a server that is not fit to be
+    /// a source is no problem.
+    pub(super) async fn check_world(
+        &self,
+        existing: &Existing,
+        checked: &mut Checked,
+        plan: &Plan,
+        force: bool,
+    ) -> Vec<Warning> {
+        let mut warnings = Vec::new();
         let changed = |kind: DocKind, name: &str| {
             let changes = |action| matches!(action, Action::Create | Action::Update);
             plan.steps.iter().any(|s| s.kind == kind && s.name == name && changes(s.action))
@@ -45,8 +53,16 @@ impl Engine {
                 // a server whose address may be wrong is not asked
                 seen.insert(name.clone(), None);
             } else if changed(DocKind::Sources, name) {
-                let mut problems = Vec::new();
-                let tables = look(&path, source, &mut problems).await;
+                let (mut problems, mut tables) = (Vec::new(), None);
+                if let Some(config) = config_of(&path, source, &mut problems) {
+                    let lenient = force || !is_moved(plan, name);
+                    let found = fitness::examine(&path, &config, lenient).await;
+                    problems.extend(found.problems);
+                    warnings.extend(found.warnings);
+                    if found.answers {
+                        tables = look(&path, &config, &mut problems).await;
+                    }
+                }
                 if let Some(tables) = &tables {
                     missing(&path, &source.tables, tables, &mut problems);
                 }
@@ -70,7 +86,10 @@ impl Engine {
             if !seen.contains_key(&route.source) {
                 let tables = match source_of(existing, &sources, &route.source) {
                     // its own problems are not this route's
-                    Some(source) => look("", &source, &mut Vec::new()).await,
+                    Some(source) => match config_of("", &source, &mut Vec::new()) {
+                        Some(config) => look("", &config, &mut Vec::new()).await,
+                        None => None,
+                    },
                     None => None,
                 };
                 seen.insert(route.source.clone(), tables);
@@ -79,6 +98,7 @@ impl Engine {
                 self.check_route(existing, checked, name, route, seen[&route.source].as_deref()).await;
             problems.into_iter().for_each(|problem| checked.note(problem));
         }
+        warnings
     }
 
     async fn check_components(&self, checked: &mut Checked) {
@@ -217,16 +237,22 @@ fn source_of(existing: &Existing, wanted: &[(String, SourceDef)], name: &str) ->
     serde_json::from_value(existing.document(DocKind::Sources, name)?.value.clone()).ok()
 }
 
+/// Whether a source reads another server or other tables than before.
+fn is_moved(plan: &Plan, source: &str) -> bool {
+    let step = plan.steps.iter().find(|s| s.kind == DocKind::Sources && s.name == source);
+    let moves = |path: &String| path.starts_with("mysql") || path.starts_with("tables");
+    step.is_none_or(|s| s.action == Action::Create || s.changed.iter().any(moves))
+}
+
+/// How to reach a source's server; `None` if a secret is missing.
+fn config_of(path: &str, source: &SourceDef, problems: &mut Vec<Problem>) -> Option<mysql::Config> {
+    let config = assemble::mysql_config(source);
+    config.map_err(|fault| problems.push(Problem::of_fault(format!("{path}.mysql.password"), &fault))).ok()
+}
+
 /// The tables of a source as they are now; `None` if its server does not answer.
-async fn look(path: &str, source: &SourceDef, problems: &mut Vec<Problem>) -> Tables {
-    let config = match assemble::mysql_config(source) {
-        Ok(config) => config,
-        Err(fault) => {
-            problems.push(Problem::of_fault(format!("{path}.mysql.password"), &fault));
-            return None;
-        }
-    };
-    match mysql::catalog(&config).await {
+async fn look(path: &str, config: &mysql::Config, problems: &mut Vec<Problem>) -> Tables {
+    match mysql::catalog(config).await {
         Ok(tables) => Some(tables),
         Err(fault) if fault.class() == Class::Retryable => {
             tracing::warn!(source = path, %fault, "the definitions were not compared with the server's tables");

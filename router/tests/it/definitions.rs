@@ -1,5 +1,6 @@
 //! Bad definitions are answered with every problem and its place, and nothing of them is applied.
 
+use forebay_kit::{Server, free_port};
 use serde_json::{Value, json};
 
 use crate::rig::{Rig, plugin};
@@ -137,4 +138,72 @@ async fn a_route_cannot_take_its_offset_to_another_source() {
     route["source"] = json!("other");
     let told = problems(&rig, &json!({ "routes": { "r": route } })).await;
     assert_eq!(told, [("routes.r.source".to_owned(), "engine.source_changed".to_owned())]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_cannot_be_a_source_is_told_when_the_source_is_made() {
+    let server =
+        Server::start(&["--binlog-row-image=MINIMAL", "--binlog-row-metadata=MINIMAL"]).await.unwrap();
+    let database = server.database("unfit").await.unwrap();
+    let rig = Rig::on(&server, database).await;
+    rig.database.exec("CREATE TABLE t (a INT)").await.unwrap();
+    let source = rig.source(json!({}));
+    let definitions = json!({ "sources": { "db": source.clone() } });
+    let put = async |path: &str, source: &Value| {
+        let answer = rig.forebay.api("PUT", path, Some(source)).await.unwrap();
+        (answer.status.as_u16(), answer.json())
+    };
+    // both ways of making one: what cannot work is a problem, with its fix
+    let refused = [("sources.db.mysql".to_owned(), "mysql.row_image".to_owned())];
+    assert_eq!(problems(&rig, &definitions).await, refused);
+    let (status, told) = put("/v1/sources/db", &source).await;
+    assert_eq!(status, 422, "{told}");
+    assert!(told["problems"][0]["suggestion"].as_str().unwrap().contains("SET PERSIST"), "{told}");
+    assert_eq!(rig.status().await["sources"], json!([]));
+
+    // whoever knows better says so, and it is only told
+    let checks = |plan: &Value| -> Vec<String> {
+        let of = |w: &Value| {
+            assert_eq!(w["path"], "sources.db.mysql");
+            w["check"].as_str().unwrap().to_owned()
+        };
+        plan["warnings"].as_array().unwrap().iter().map(of).collect()
+    };
+    let plan =
+        rig.forebay.api("POST", "/v1/apply?force=true&dry_run=true", Some(&definitions)).await.unwrap();
+    let told = checks(&plan.json());
+    for check in ["binlog_row_image", "binlog_row_metadata", "keys"] {
+        assert!(told.iter().any(|c| c == check), "{check}: {told:?}");
+    }
+    assert_eq!(put("/v1/sources/db?force=true", &source).await.0, 201);
+    // and what is changed elsewhere is no question of the server
+    assert_eq!(put("/v1/sources/db", &rig.source(json!({ "retain": { "hours": 2 } }))).await.0, 200);
+    let answer = rig.forebay.api("DELETE", "/v1/sources/db", None).await.unwrap();
+    assert_eq!(answer.status, 204);
+
+    // mended, there is advice
+    server.exec("SET PERSIST binlog_row_image = 'FULL'").await.unwrap();
+    let file = rig.forebay.folder().join("forebay.json");
+    std::fs::write(&file, definitions.to_string()).unwrap();
+    let out = std::process::Command::new(env!("CARGO_BIN_EXE_forebay"))
+        .args(["apply", "--url", &rig.forebay.url(), "-f"])
+        .arg(&file)
+        .output()
+        .unwrap();
+    let told = String::from_utf8_lossy(&out.stdout);
+    assert!(out.status.success(), "{told}");
+    assert!(told.contains("note sources.db.mysql binlog_row_metadata: ") && told.contains("fix: "), "{told}");
+    rig.reading().await;
+
+    // a server that does not answer is no problem of a definition, a password that it refuses is
+    let mut away = source.clone();
+    away["mysql"]["port"] = json!(free_port());
+    let plan =
+        rig.forebay.api("POST", "/v1/apply", Some(&json!({ "sources": { "away": away } }))).await.unwrap();
+    assert_eq!(plan.status, 200, "{}", plan.text());
+    assert_eq!(plan.json()["warnings"][0]["check"], "tcp", "{}", plan.text());
+    let mut stranger = source.clone();
+    stranger["mysql"]["user"] = json!("nobody");
+    let told = problems(&rig, &json!({ "sources": { "stranger": stranger } })).await;
+    assert_eq!(told, [("sources.stranger.mysql".to_owned(), "mysql.auth".to_owned())]);
 }

@@ -1,4 +1,4 @@
-//! The documents are true: the error reference names every code, and the README's commands run as they stand.
+//! The documents are true: the error reference names every code, and the commands of README and of the pages for newcomers run as they stand.
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -7,7 +7,7 @@ use std::process::{Child, Command, Stdio};
 use forebay_kit::{Receiver, eventually, free_port, mysql};
 use forebay_model::{Class, Code};
 
-use crate::rig::{HOOK_SECRET, LONG, guest};
+use crate::rig::{HOOK_SECRET, LONG, guest, records};
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
@@ -73,17 +73,18 @@ fn the_error_reference_names_every_code() {
     );
 }
 
-/// Fenced blocks of the README: (what stands behind the fence, the text).
+/// Fenced blocks of a page, also in lists: (what stands behind the fence, the text).
 fn blocks(markdown: &str) -> Vec<(String, String)> {
     let mut blocks = Vec::new();
-    let mut open: Option<(String, String)> = None;
+    let mut open: Option<(usize, String, String)> = None;
     for line in markdown.lines() {
-        match (&mut open, line.strip_prefix("```")) {
-            (None, Some(info)) => open = Some((info.to_owned(), String::new())),
-            (Some(_), Some(_)) => blocks.extend(open.take()),
-            (Some((_, text)), None) => {
-                text.push_str(line);
-                text.push('\n');
+        let text = line.trim_start();
+        match (&mut open, text.strip_prefix("```")) {
+            (None, Some(info)) => open = Some((line.len() - text.len(), info.to_owned(), String::new())),
+            (Some(_), Some(_)) => blocks.extend(open.take().map(|(_, info, text)| (info, text))),
+            (Some((indent, _, block)), None) => {
+                block.push_str(line.get(*indent..).unwrap_or_default());
+                block.push('\n');
             }
             (None, None) => {}
         }
@@ -101,10 +102,72 @@ impl Drop for Background {
     }
 }
 
+/// Somebody who follows a page, in a folder and with an environment of their own.
+struct Reader {
+    folder: tempfile::TempDir,
+    listen: String,
+    env: Vec<(&'static str, String)>,
+    /// The page's names and ports are those of another machine: what stands there, and what it is here.
+    here: Vec<(&'static str, String)>,
+    background: Vec<Background>,
+}
+
+impl Reader {
+    fn new(env: Vec<(&'static str, String)>, here: Vec<(&'static str, String)>) -> Reader {
+        let listen = format!("127.0.0.1:{}", free_port());
+        let folder = tempfile::tempdir().unwrap();
+        Reader { folder, listen, env, here, background: Vec::new() }
+    }
+
+    fn here(&self, text: &str) -> String {
+        self.here.iter().fold(text.to_owned(), |text, (there, here)| text.replace(there, here))
+    }
+
+    fn command(&self, script: &str) -> Command {
+        let bin = Path::new(env!("CARGO_BIN_EXE_forebay")).parent().unwrap();
+        let mut command = Command::new("bash");
+        command
+            .args(["-euo", "pipefail", "-c", script])
+            .current_dir(self.folder.path())
+            .env("PATH", format!("{}:{}", bin.display(), std::env::var("PATH").unwrap()))
+            .env("FOREBAY_LISTEN", &self.listen)
+            .env("FOREBAY_URL", format!("http://{}", self.listen))
+            .envs(self.env.iter().map(|(name, value)| (name, value)))
+            .stdin(Stdio::null());
+        command
+    }
+
+    /// Does what the page says: writes its files, starts its server, runs its commands. Answers each command's text and what it printed.
+    async fn follow(&mut self, page: &str) -> Vec<(String, String)> {
+        let mut ran = Vec::new();
+        for (info, text) in blocks(&std::fs::read_to_string(root().join(page)).unwrap()) {
+            let words: Vec<&str> = info.split_whitespace().collect();
+            let text = self.here(&text);
+            if let Some(name) = words.iter().find_map(|w| w.strip_prefix("file=")) {
+                let path = self.folder.path().join(self.here(name));
+                std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+                std::fs::write(path, text).unwrap();
+            } else if words.contains(&"background") {
+                let server = self.command(&format!("exec {text}")).spawn().unwrap();
+                self.background.push(Background(server));
+                let url = format!("http://{}/healthz", self.listen);
+                eventually("the page's server answers", LONG, || forebay_kit::http("GET", &url, &[], ""))
+                    .await;
+            } else if words.contains(&"run") {
+                let done = self.command(&text).output().unwrap();
+                let told = String::from_utf8_lossy(&done.stdout) + String::from_utf8_lossy(&done.stderr);
+                assert!(done.status.success(), "{page}: {text}\n{told}");
+                ran.push((text, told.into_owned()));
+            }
+        }
+        assert!(ran.len() >= 2 && self.background.len() == 1, "the commands of {page} are marked `sh run`");
+        ran
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn the_readme_runs() {
     let server = mysql().await;
-    let folder = tempfile::tempdir().unwrap();
     server
         .exec(
             "CREATE DATABASE shop; CREATE TABLE shop.customers (id INT PRIMARY KEY, email VARCHAR(100), phone VARCHAR(20)); \
@@ -119,59 +182,65 @@ async fn the_readme_runs() {
         .await
         .unwrap();
     let receiver = Receiver::start(HOOK_SECRET).await.unwrap();
-    let bin = Path::new(env!("CARGO_BIN_EXE_forebay")).parent().unwrap().to_owned();
-    let path = format!("{}:{}", bin.display(), std::env::var("PATH").unwrap());
-    let listen = format!("127.0.0.1:{}", free_port());
-    std::fs::write(folder.path().join("mask.wasm"), guest("mask")).unwrap();
-    let command = |script: &str| {
-        let mut command = Command::new("bash");
-        command
-            .args(["-euo", "pipefail", "-c", script])
-            .current_dir(folder.path())
-            .env("PATH", &path)
-            .env("MYSQL_PORT", server.port().to_string())
-            .env("MYSQL_PWD", &user.password)
-            .env("SHOP_PASSWORD", &user.password)
-            .env("PII_KEY", "a key for tests")
-            .env("HOOK_SECRET", HOOK_SECRET)
-            .env("FOREBAY_LISTEN", &listen)
-            .env("FOREBAY_URL", format!("http://{listen}"))
-            .stdin(Stdio::null());
-        command
-    };
-    let here = |text: &str| {
-        // the README's names and ports are those of a reader's machine
-        text.replace("cdc@127", &format!("{}@127", user.name))
-            .replace("user: cdc", &format!("user: {}", user.name))
-            .replace("port: 3306", &format!("port: {}", server.port()))
-            .replace("http://127.0.0.1:9999/hook", &receiver.url())
-    };
-    let readme = std::fs::read_to_string(root().join("README.md")).unwrap();
-    let mut background = Vec::new();
-    let mut ran = 0;
-    for (info, text) in blocks(&readme) {
-        let words: Vec<&str> = info.split_whitespace().collect();
-        if let Some(name) = words.iter().find_map(|w| w.strip_prefix("file=")) {
-            std::fs::write(folder.path().join(name), here(&text)).unwrap();
-        } else if words.contains(&"background") {
-            background.push(Background(command(&format!("exec {}", here(&text))).spawn().unwrap()));
-            let url = format!("http://{listen}/healthz");
-            eventually("the README's server answers", LONG, || forebay_kit::http("GET", &url, &[], "")).await;
-        } else if words.contains(&"run") {
-            let done = command(&here(&text)).output().unwrap();
-            let told = String::from_utf8_lossy(&done.stdout) + String::from_utf8_lossy(&done.stderr);
-            assert!(done.status.success(), "{text}\n{told}");
-            ran += 1;
-            if text.contains("forebay tail") {
-                assert!(told.contains("+I["), "{told}");
-            }
-        }
-    }
-    assert!(ran >= 2 && background.len() == 1, "the README's commands are marked `sh run`");
+    let env = vec![
+        ("MYSQL_PORT", server.port().to_string()),
+        ("MYSQL_PWD", user.password.clone()),
+        ("SHOP_PASSWORD", user.password.clone()),
+        ("PII_KEY", "a key for tests".to_owned()),
+        ("HOOK_SECRET", HOOK_SECRET.to_owned()),
+    ];
+    let here = vec![
+        ("cdc@127", format!("{}@127", user.name)),
+        ("user: cdc", format!("user: {}", user.name)),
+        ("port: 3306", format!("port: {}", server.port())),
+        ("http://127.0.0.1:9999/hook", receiver.url()),
+    ];
+    let mut reader = Reader::new(env, here);
+    std::fs::write(reader.folder.path().join("mask.wasm"), guest("mask")).unwrap();
+    let ran = reader.follow("README.md").await;
+    let (_, told) = ran.iter().find(|(text, _)| text.contains("forebay tail")).unwrap();
+    assert!(told.contains("+I["), "{told}");
     eventually("both customers arrive, masked", LONG, || async {
         let bodies: String =
             receiver.received().iter().map(|(_, b)| String::from_utf8_lossy(b).into_owned()).collect();
         bodies.contains("@example.com") && !bodies.contains("alice@") && !bodies.contains("555-")
     })
     .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_comes_from_quix_goes_on_where_they_stood() {
+    let server = mysql().await;
+    let database = server.database("quix").await.unwrap();
+    database
+        .exec("CREATE TABLE your_table (id INT PRIMARY KEY); INSERT INTO your_table VALUES (1)")
+        .await
+        .unwrap();
+    // so far it had come; what is written since is what must not be missing
+    let (file, pos, _) = server.binlog_end().await.unwrap();
+    database.exec("INSERT INTO your_table VALUES (2); INSERT INTO your_table VALUES (3)").await.unwrap();
+    let select = format!("SELECT ON {}.*", database.name());
+    let grants = ["REPLICATION SLAVE ON *.*", "REPLICATION CLIENT ON *.*", select.as_str()];
+    let user = server.cdc_user(&grants).await.unwrap();
+    let here = vec![
+        ("your_database", database.name().to_owned()),
+        ("port: 3306", format!("port: {}", server.port())),
+        ("user: cdc_user", format!("user: {}", user.name)),
+        ("mysql-bin.000123", file),
+        ("45678", pos.to_string()),
+    ];
+    let mut reader = Reader::new(vec![("MYSQL_PASSWORD", user.password.clone())], here);
+    reader.follow("docs/coming-from-quix.md").await;
+    // `data-dir` is the page's default
+    let changes = reader.folder.path().join("forebay-data/changes");
+    let told = eventually("the changes since, then the rows as they stand", LONG, || async {
+        let told: Vec<(String, u64)> = records(&changes)
+            .iter()
+            .map(|e| (e["op"].as_str().unwrap().to_owned(), e["after"]["id"].as_u64().unwrap()))
+            .collect();
+        if told.len() >= 5 { Ok(told) } else { Err(format!("{told:?}")) }
+    })
+    .await;
+    let wanted = [("c", 2), ("c", 3), ("r", 1), ("r", 2), ("r", 3)];
+    assert_eq!(told, wanted.map(|(op, id)| (op.to_owned(), id)));
 }

@@ -1,11 +1,14 @@
 //! The street as a whole: the real binary between a real MySQL and real destinations.
 #![allow(clippy::unwrap_used, reason = "a test's helpers are tests too, and a panic is how they fail")]
 
+mod alter;
 mod crash;
 mod definitions;
 mod demo;
 mod docs;
+mod failover;
 mod faults;
+mod large;
 mod plugins;
 mod quarantine;
 mod rig;

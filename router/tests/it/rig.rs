@@ -1,6 +1,8 @@
 //! What most tests need: a database, a server process, definitions, and what arrived.
 
 use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -39,7 +41,7 @@ impl Rig {
             ("PII_KEY", "a key for tests"),
         ];
         let env = env.map(|(k, v)| (k.to_owned(), v.to_owned())).to_vec();
-        let binary = env!("CARGO_BIN_EXE_forebay");
+        let binary = std::env::var("FOREBAY_BIN").unwrap_or(env!("CARGO_BIN_EXE_forebay").into());
         let forebay = Forebay::start(binary, Options { env, ..Options::default() }).await.unwrap();
         let source = json!({
             "mysql": { "host": server.host(), "port": server.port(), "user": name, "password": { "env": "DB_PASSWORD" } },
@@ -152,6 +154,13 @@ pub(crate) fn records(path: &Path) -> Vec<Value> {
 }
 
 pub(crate) fn lines(path: &Path) -> Vec<String> {
+    let mut lines = Vec::new();
+    each_line(path, |line| lines.push(line.to_owned()));
+    lines
+}
+
+/// Goes through the whole lines of a file sink, oldest first, and holds one of them at a time.
+pub(crate) fn each_line(path: &Path, mut each: impl FnMut(&str)) {
     let prefix = format!("{}.", path.file_name().unwrap().to_str().unwrap());
     let ours = |f: &PathBuf| {
         let name = f.file_name().unwrap().to_str().unwrap();
@@ -161,14 +170,16 @@ pub(crate) fn lines(path: &Path) -> Vec<String> {
         std::fs::read_dir(path.parent().unwrap()).unwrap().map(|e| e.unwrap().path()).filter(ours).collect();
     // closed files carry their first offset, which sorts before the current file's name
     files.sort();
-    let text = files.iter().map(|f| std::fs::read_to_string(f).unwrap());
-    text.flat_map(|t| {
-        t.split_inclusive('\n')
-            .filter(|l| l.ends_with('\n'))
-            .map(|l| l.trim_end().to_owned())
-            .collect::<Vec<_>>()
-    })
-    .collect()
+    for file in files {
+        let mut file = BufReader::with_capacity(1 << 20, File::open(file).unwrap());
+        let mut line = String::new();
+        while file.read_line(&mut line).unwrap() > 0 {
+            if let Some(whole) = line.strip_suffix('\n') {
+                each(whole.trim_end());
+            }
+            line.clear();
+        }
+    }
 }
 
 /// The versions of each key of `accounts`, in the order in which these events tell them.

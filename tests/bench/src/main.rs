@@ -2,7 +2,7 @@
 //!
 //! For each load (see [`load`]) and in turn, several times: the raw copy of the binlog by `mysqlbinlog` (the floor: what
 //! moving the bytes costs), one file route, the same with the mask plugin on two text columns, the same beside a second
-//! route whose sink is dead. Then the time from a commit to its arrival at a webhook. Figures are processor time of
+//! route whose sink is dead, a snapshot of the table's rows. Then the time from a commit to its arrival at a webhook. Figures are processor time of
 //! the whole forebay process, so they hardly depend on what else the machine does; the best of the runs counts. Only the
 //! ratios between rows of one report mean something on another machine.
 //!
@@ -39,7 +39,7 @@ struct Arguments {
     #[arg(long, value_delimiter = ',', default_value = "narrow,wide,oltp")]
     loads: Vec<Load>,
     /// What to measure.
-    #[arg(long, value_delimiter = ',', default_value = "copy,file,mask,dead,latency")]
+    #[arg(long, value_delimiter = ',', default_value = "copy,file,mask,dead,snapshot,latency")]
     only: Vec<Part>,
     /// Size of the loads: 1 is a million, a hundred thousand and three hundred thousand row changes.
     #[arg(long, default_value_t = 1.0)]
@@ -86,6 +86,8 @@ enum Part {
     Mask,
     /// A file route beside a route whose sink is dead.
     Dead,
+    /// One file route that gets a snapshot of as many rows as the load has changes; of `narrow` only.
+    Snapshot,
     /// From commit to webhook, one change at a time.
     Latency,
 }
@@ -116,9 +118,10 @@ async fn main() -> Result<()> {
 async fn measure(arguments: &Arguments, folder: &Path, load: Load, report: &mut Report) -> Result<()> {
     let wanted = |part: &Part| match part {
         Part::Beside => arguments.beside.is_some(),
+        Part::Snapshot => load == Load::Narrow && arguments.only.contains(part),
         _ => arguments.only.contains(part),
     };
-    let parts = [Part::Copy, Part::Beside, Part::File, Part::Mask, Part::Dead];
+    let parts = [Part::Copy, Part::Beside, Part::File, Part::Mask, Part::Dead, Part::Snapshot];
     let parts: Vec<Part> = parts.into_iter().filter(wanted).collect();
     if parts.is_empty() && !arguments.only.contains(&Part::Load) {
         return Ok(());
@@ -140,6 +143,7 @@ async fn measure(arguments: &Arguments, folder: &Path, load: Load, report: &mut 
                 tls: arguments.tls,
                 mask: mask.as_deref().filter(|_| part == Part::Mask),
                 dead: part == Part::Dead,
+                snapshot: part == Part::Snapshot,
             };
             let measured: Measured = match (part, &arguments.beside) {
                 (Part::Copy, _) => others::copy(&loaded, &setup).await?,

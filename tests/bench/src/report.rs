@@ -98,7 +98,8 @@ impl Report {
             let all: Vec<String> = runs.iter().map(|m| format!("{:.2}", m.cpu.as_secs_f64())).collect();
             let wall = runs.iter().map(|m| m.wall).min().unwrap_or_default();
             let peak = runs.iter().map(|m| m.peak_memory).max().unwrap_or_default();
-            let more = self.more_than_file(*load, *part);
+            let more = self.more_than_file(*load, *part).map(|m| format!("{:+.1} %", m * 100.0));
+            let by_clock = runs.iter().map(Measured::rate_by_clock).fold(0.0, f64::max);
             row(
                 out,
                 &[
@@ -111,7 +112,10 @@ impl Report {
                     unless_zero(peak >> 20),
                     unless_zero(best.log_bytes / 1_000_000),
                     (best.out_bytes / 1_000_000).to_string(),
-                    more.map(|m| format!("{:+.1} %", m * 100.0)).unwrap_or_default(),
+                    match part {
+                        Part::Snapshot => format!("{} rows/s", thousands(by_clock)),
+                        _ => more.unwrap_or_default(),
+                    },
                 ],
             )?;
         }
@@ -146,7 +150,7 @@ impl Report {
 
 fn row(out: &mut impl Write, cells: &[String; 10]) -> Result<()> {
     let [load, what, rest @ ..] = cells;
-    write!(out, "{load:<7} {what:<6}")?;
+    write!(out, "{load:<7} {what:<8}")?;
     for (cell, width) in rest.iter().zip([11, 6, 20, 7, 9, 7, 7, 8]) {
         write!(out, " {cell:>width$}")?;
     }

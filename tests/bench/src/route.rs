@@ -11,6 +11,7 @@ use base64::{Engine, prelude::BASE64_STANDARD};
 use forebay_kit::{Forebay, Options, Usage, free_port};
 use serde_json::{Value, json};
 
+use crate::load::rows::{self, ROWS};
 use crate::load::{DATABASE, Loaded};
 
 /// How long one run may take.
@@ -30,6 +31,14 @@ pub(crate) struct Setup<'a> {
     pub(crate) mask: Option<&'a [u8]>,
     /// Whether there is a second route whose sink refuses every connection.
     pub(crate) dead: bool,
+    /// Whether the load's rows are read, and not its changes.
+    pub(crate) snapshot: bool,
+}
+
+impl Setup<'_> {
+    fn database(&self) -> &'static str {
+        if self.snapshot { ROWS } else { DATABASE }
+    }
 }
 
 /// What a run has cost.
@@ -57,6 +66,11 @@ impl Measured {
         // The kernel counts in steps of 10 ms; less than one of them is no measurement.
         self.changes as f64 / self.cpu.as_secs_f64().max(0.01)
     }
+
+    /// Row changes per second of the clock: what a busy machine falsifies.
+    pub(crate) fn rate_by_clock(&self) -> f64 {
+        self.changes as f64 / self.wall.as_secs_f64().max(0.01)
+    }
 }
 
 impl fmt::Display for Measured {
@@ -74,6 +88,9 @@ impl fmt::Display for Measured {
 
 /// Runs Forebay over the load.
 pub(crate) async fn measure(loaded: &Loaded, setup: &Setup<'_>) -> Result<Measured> {
+    if setup.snapshot {
+        rows::fill(loaded).await?;
+    }
     let data = tempfile::Builder::new().prefix("run-").tempdir_in(setup.folder)?;
     let target = tempfile::Builder::new().prefix("forebay-bench-").tempdir_in(setup.out)?;
     let file = target.path().join("changes.ndjson");
@@ -124,11 +141,15 @@ fn source(loaded: &Loaded, setup: &Setup<'_>) -> Value {
     if setup.tls {
         mysql["tls"] = json!("required");
     }
-    json!({ "bench": { "mysql": mysql, "tables": [format!("{DATABASE}.*")], "start": "earliest" } })
+    let tables = [format!("{}.*", setup.database())];
+    let (start, snapshot) = if setup.snapshot { ("now", "initial") } else { ("earliest", "never") };
+    json!({ "bench": { "mysql": mysql, "tables": tables, "start": start, "snapshot": snapshot } })
 }
 
 fn routes(loaded: &Loaded, setup: &Setup<'_>, file: &Path) -> Value {
-    let route = |sink: Value| json!({ "source": "bench", "tables": [format!("{DATABASE}.*")], "from": "earliest", "sink": sink });
+    let tables = [format!("{}.*", setup.database())];
+    let route =
+        |sink: Value| json!({ "source": "bench", "tables": tables, "from": "earliest", "sink": sink });
     let mut routes = json!({ "file": route(json!({ "file": { "path": file } })) });
     if setup.mask.is_some() {
         let [one, two] = loaded.load.text_columns();

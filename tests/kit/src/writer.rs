@@ -1,4 +1,4 @@
-//! A live writer: a realistic mix of changes on one table, the same for the same seed, with a record of what was
+//! A live writer: a realistic mix of changes on one table of its own, the same for the same seed, with a record of what was
 //! committed.
 //!
 //! Every key carries a version that grows by one with each change, over deletes and new inserts of the key too, so a
@@ -19,7 +19,7 @@ use tokio::task::JoinSet;
 
 use crate::{Database, Numbers};
 
-const TABLE: &str = "CREATE TABLE accounts (
+const COLUMNS: &str = "(
   id BIGINT UNSIGNED PRIMARY KEY,
   version INT UNSIGNED NOT NULL,
   name VARCHAR(100) NOT NULL,
@@ -90,11 +90,12 @@ pub struct Row {
     pub enabled: bool,
 }
 
-/// Writes to the table `accounts` of one database.
+/// Writes to a table of one database, `accounts` unless it is told another name.
 #[derive(Debug)]
 pub struct Writer {
     opts: mysql_async::Opts,
     database: String,
+    table: &'static str,
     numbers: Numbers,
     conn: Option<Conn>,
     rows: BTreeMap<u64, Row>,
@@ -128,16 +129,25 @@ impl Running {
 }
 
 impl Writer {
-    /// Makes the table.
+    /// Makes the table `accounts`.
     ///
     /// # Errors
     /// What the server reports.
     pub async fn new(database: &Database, seed: u64) -> Result<Self> {
+        Self::of(database, "accounts", seed).await
+    }
+
+    /// Makes a table of this name: two writers beside each other do more than one.
+    ///
+    /// # Errors
+    /// What the server reports.
+    pub async fn of(database: &Database, table: &'static str, seed: u64) -> Result<Self> {
         let mut conn = database.connect().await?;
-        conn.query_drop(TABLE).await?;
+        conn.query_drop(format!("CREATE TABLE {table} {COLUMNS}")).await?;
         Ok(Self {
             opts: conn.opts().clone(),
             database: database.name().to_owned(),
+            table,
             numbers: Numbers::new(seed),
             conn: Some(conn),
             rows: BTreeMap::new(),
@@ -147,9 +157,9 @@ impl Writer {
         })
     }
 
-    /// `DATABASE.accounts`.
+    /// `DATABASE.accounts`, as it may be.
     pub fn table(&self) -> String {
-        format!("{}.accounts", self.database)
+        format!("{}.{}", self.database, self.table)
     }
 
     /// The rows as they should be, by key.
@@ -168,7 +178,8 @@ impl Writer {
     /// What the server reports.
     pub async fn actual(&mut self) -> Result<BTreeMap<u64, Row>> {
         type Columns = (u64, u32, String, Option<String>, String, String, String, Option<String>, bool);
-        let sql = "SELECT id, version, name, email, phone, state, CAST(balance AS CHAR), note, enabled FROM accounts";
+        let columns = "id, version, name, email, phone, state, CAST(balance AS CHAR), note, enabled";
+        let sql = format!("SELECT {columns} FROM {}", self.table);
         let rows: Vec<Columns> = self.conn().await?.query(sql).await?;
         let row = |(id, version, name, email, phone, state, balance, note, enabled): Columns| {
             (id, Row { version, name, email, phone, state, balance, note, enabled })
@@ -226,7 +237,7 @@ impl Writer {
             }
             let change = self.change(id);
             let row = (change.outcome != Outcome::Deleted).then(|| self.row(change.version));
-            statement(&mut sql, &change, row.as_ref());
+            statement(&mut sql, self.table, &change, row.as_ref());
             after.insert(id, row);
             changes.push(change);
         }
@@ -279,7 +290,7 @@ impl Writer {
 
     /// The version of a key after a broken connection: waits for whatever still holds the row.
     async fn version_now(&mut self, id: u64) -> Result<Option<u32>> {
-        let sql = format!("SELECT version FROM accounts WHERE id = {id} FOR UPDATE");
+        let sql = format!("SELECT version FROM {} WHERE id = {id} FOR UPDATE", self.table);
         Ok(self.conn().await?.query_first(sql).await?)
     }
 
@@ -301,16 +312,16 @@ fn quoted(text: &str) -> String {
     format!("'{}'", text.replace('\\', "\\\\").replace('\'', "''"))
 }
 
-fn statement(sql: &mut String, change: &Change, row: Option<&Row>) {
+fn statement(sql: &mut String, table: &str, change: &Change, row: Option<&Row>) {
     let id = change.id;
     let Some(r) = row else {
-        let _ = write!(sql, "; DELETE FROM accounts WHERE id = {id}");
+        let _ = write!(sql, "; DELETE FROM {table} WHERE id = {id}");
         return;
     };
     let optional = |text: &Option<String>| text.as_deref().map_or("NULL".into(), quoted);
     let _ = write!(
         sql,
-        "; {} accounts SET version = {}, name = {}, email = {}, phone = {}, state = {}, balance = {}, note = {}, enabled = {}",
+        "; {} {table} SET version = {}, name = {}, email = {}, phone = {}, state = {}, balance = {}, note = {}, enabled = {}",
         if change.outcome == Outcome::Inserted { "INSERT INTO" } else { "UPDATE" },
         r.version,
         quoted(&r.name),

@@ -64,8 +64,8 @@ codes! {
     SNAPSHOT_FILTER = "mysql.snapshot_filter", Fatal, "The filter of a snapshot is not a condition over the table's columns.";
     SNAPSHOT_BOUND = "mysql.snapshot_bound", Fatal, "A key's value cannot be used to find the rows behind it.";
     SNAPSHOT_REPLICA = "mysql.snapshot_replica", Fatal, "The host that snapshots are read from is not a replica of the source.";
-    SNAPSHOT_BEHIND = "mysql.snapshot_behind", Retryable, "The host that snapshots are read from lacks transactions that the stream has.";
-    SNAPSHOT_MARIADB = "mysql.snapshot_mariadb", Fatal, "A snapshot of a MariaDB server was asked for, which is not supported yet.";
+    SNAPSHOT_BEHIND = "mysql.snapshot_behind", Retryable, "The server that snapshots are read from lacks transactions that the stream has, or does not say that its readers see them.";
+    SNAPSHOT_ORDER = "mysql.snapshot_order", Fatal, "The server is set to commit so that nobody can say what a reader sees.";
     SNAPSHOT_NEVER_QUIET = "mysql.snapshot_never_quiet", Fatal, "A table without a key is written too often to be read at one moment.";
     SNAPSHOT_BROKE_OFF = "mysql.snapshot_broke_off", Retryable, "A table without a key could not be read to its end; it is begun again.";
 

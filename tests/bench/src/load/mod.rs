@@ -10,6 +10,7 @@
 //! earliest position reads the load and nothing else, as often as it is asked to.
 
 mod narrow;
+pub(crate) mod rows;
 mod wide;
 
 use std::path::Path;

@@ -1,11 +1,18 @@
 //! A door for bench and tests: events in, blocks out, with no server. No part of the interface.
 
+use std::io::Read;
+
 use forebay_model::{Block, Position, TablePattern};
 
-use super::binlog::{Event, HEADER, Header};
+use super::binlog::{CHECKSUM, Event, HEADER, Header, is_whole};
 use super::schema::{self, History};
 use super::transactions::{Taken, Transactions};
 use super::{Config, Limits, Tls};
+
+/// What a binlog file begins with.
+const MAGIC: [u8; 4] = *b"\xfebin";
+/// How much of a file is read at once.
+const CHUNK: usize = 1 << 20;
 
 /// No server, and every table.
 pub(crate) fn everything() -> Config {
@@ -38,6 +45,43 @@ impl Decoder {
         let config = everything();
         let history = History::new(&config, &[], false).expect("its own tables are of known types");
         Decoder(Transactions::new(config, Limits::default(), Position::default(), history))
+    }
+
+    /// Reads a binlog file of MySQL's: frames its events, checks their checksums, and takes them.
+    ///
+    /// # Errors
+    /// The fault's text, or what is wrong with the file.
+    pub fn file(&mut self, mut file: impl Read, mut full: impl FnMut(Block)) -> Result<(), String> {
+        let mut magic = [0; MAGIC.len()];
+        file.read_exact(&mut magic).map_err(|e| e.to_string())?;
+        if magic != MAGIC {
+            return Err("no binlog file".into());
+        }
+        let mut buffer = vec![0; CHUNK];
+        // what was read and not taken yet
+        let (mut start, mut end) = (0, 0);
+        loop {
+            while let Ok(header) = Header::parse(&buffer[start..end])
+                && let Some(event) = buffer[start..end].get(..header.size as usize)
+            {
+                let (bytes, _) = event.split_last_chunk::<CHECKSUM>().ok_or("an event without a checksum")?;
+                if !is_whole(event) {
+                    return Err(format!("the checksum of the event before {} is wrong", header.end));
+                }
+                self.take(bytes, &mut full)?;
+                start += event.len();
+            }
+            buffer.copy_within(start..end, 0);
+            (start, end) = (0, end - start);
+            if end == buffer.len() {
+                buffer.resize(2 * end, 0);
+            }
+            match file.read(&mut buffer[end..]).map_err(|e| e.to_string())? {
+                0 if end == 0 => return Ok(()),
+                0 => return Err("the file ends inside an event".into()),
+                n => end += n,
+            }
+        }
     }
 
     /// Takes an event; gives the blocks that it filled.

@@ -4,14 +4,14 @@
 //! A table is described in the binlog's own words, as the table map that the server would write for it. Its schema is made
 //! from that by the decoder's own plan, so that a table has the same schema here, by stream and by snapshot.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use forebay_model::{Column, ColumnType, Fault, TableSchema};
 
 use super::binlog::{RawColumn, Special, TableMap, types};
 use super::decode::{GEOMETRIES, Plan};
-use super::wire::{Conn, Rows, WireError};
+use super::wire::{Conn, Flavour, Rows, WireError};
 use super::{Config, faults};
 
 /// utf8mb4_general_ci: what information_schema's own texts are read in.
@@ -40,6 +40,19 @@ pub async fn catalog(config: &Config) -> Result<Vec<Arc<TableSchema>>, Fault> {
     Ok(tables.into_iter().map(Arc::new).collect())
 }
 
+/// The names of the captured tables that exist now and that the account may see.
+pub(crate) async fn names(config: &Config) -> Result<Vec<(String, String)>, Fault> {
+    let mut conn = Conn::open(config).await?;
+    let sql = "SELECT TABLE_SCHEMA, TABLE_NAME FROM information_schema.TABLES \
+               WHERE TABLE_TYPE IN ('BASE TABLE', 'SYSTEM VERSIONED') \
+               AND TABLE_SCHEMA NOT IN ('information_schema', 'mysql', 'performance_schema', 'sys')";
+    let rows = conn.query(sql).await.map_err(|e| faults::wire(e, "cannot read information_schema"))?;
+    conn.quit().await;
+    let names = rows.rows.into_iter().filter_map(|row| <[Option<String>; 2]>::try_from(row).ok());
+    let names = names.filter_map(|[database, table]| Some((database?, table?)));
+    Ok(names.filter(|(database, table)| config.captures(database, table)).collect())
+}
+
 /// As [`catalog`], on a connection.
 pub(crate) async fn read(conn: &mut Conn, config: &Config) -> Result<Vec<TableSchema>, WireError> {
     let tables = describe(conn, None).await?;
@@ -51,7 +64,15 @@ pub(crate) async fn describe(
     conn: &mut Conn,
     only: Option<(&str, &str)>,
 ) -> Result<Vec<Described>, WireError> {
-    let collations = conn.query("SELECT COLLATION_NAME, ID FROM information_schema.COLLATIONS").await?;
+    // some of MariaDB's collations have a number only together with a character set
+    let collations = conn
+        .query(match conn.server.flavour {
+            Flavour::MySql => "SELECT COLLATION_NAME, ID FROM information_schema.COLLATIONS",
+            Flavour::MariaDb => {
+                "SELECT FULL_COLLATION_NAME, ID FROM information_schema.COLLATION_CHARACTER_SET_APPLICABILITY"
+            }
+        })
+        .await?;
     let collations: HashMap<&str, u16> = collations
         .rows
         .iter()
@@ -60,30 +81,40 @@ pub(crate) async fn describe(
             _ => None,
         })
         .collect();
-    let wanted = |alias: &str| match only {
+    let wanted = match only {
         Some((database, table)) => {
-            let (database, table) = (literal(database), literal(table));
-            format!("{alias}.TABLE_SCHEMA = {database} AND {alias}.TABLE_NAME = {table}")
+            format!("TABLE_SCHEMA = {} AND TABLE_NAME = {}", literal(database), literal(table))
         }
-        None => format!(
-            "{alias}.TABLE_SCHEMA NOT IN ('information_schema', 'mysql', 'performance_schema', 'sys')"
-        ),
+        None => "TABLE_SCHEMA NOT IN ('information_schema', 'mysql', 'performance_schema', 'sys')".to_owned(),
     };
+    // no join: MariaDB 10.11 may die of one of these two tables
+    let views = conn
+        .query(&format!(
+            "SELECT TABLE_SCHEMA, TABLE_NAME FROM information_schema.TABLES \
+             WHERE TABLE_TYPE NOT IN ('BASE TABLE', 'SYSTEM VERSIONED') AND {wanted}"
+        ))
+        .await?;
+    let views: HashSet<(&str, &str)> = (views.rows.iter())
+        .filter_map(|row| match &row[..] {
+            [Some(database), Some(table)] => Some((database.as_str(), table.as_str())),
+            _ => None,
+        })
+        .collect();
     let columns = conn
         .query(&format!(
-            "SELECT c.TABLE_SCHEMA, c.TABLE_NAME, c.COLUMN_NAME, c.DATA_TYPE, c.COLUMN_TYPE, c.IS_NULLABLE, \
-             c.NUMERIC_PRECISION, c.NUMERIC_SCALE, c.DATETIME_PRECISION, c.CHARACTER_OCTET_LENGTH, \
-             c.CHARACTER_SET_NAME, c.COLLATION_NAME FROM information_schema.COLUMNS c \
-             JOIN information_schema.TABLES t USING (TABLE_SCHEMA, TABLE_NAME) \
-             WHERE t.TABLE_TYPE IN ('BASE TABLE', 'SYSTEM VERSIONED') AND {} \
-             ORDER BY c.TABLE_SCHEMA, c.TABLE_NAME, c.ORDINAL_POSITION",
-            wanted("c")
+            "SELECT TABLE_SCHEMA, TABLE_NAME, COLUMN_NAME, DATA_TYPE, COLUMN_TYPE, IS_NULLABLE, \
+             NUMERIC_PRECISION, NUMERIC_SCALE, DATETIME_PRECISION, CHARACTER_OCTET_LENGTH, \
+             CHARACTER_SET_NAME, COLLATION_NAME FROM information_schema.COLUMNS \
+             WHERE {wanted} ORDER BY TABLE_SCHEMA, TABLE_NAME, ORDINAL_POSITION"
         ))
         .await?;
     let mut tables: Vec<Described> = Vec::new();
     let mut places: HashMap<(String, String), usize> = HashMap::new();
     for row in &columns.rows {
         let Some((database, table, column, charset)) = raw_column(row, &collations) else { continue };
+        if views.contains(&(database, table)) {
+            continue;
+        }
         let at = *places.entry((database.to_owned(), table.to_owned())).or_insert_with(|| {
             let (database, table) = (database.to_owned(), table.to_owned());
             let map = TableMap { database, table, full: true, ..Default::default() };
@@ -95,9 +126,8 @@ pub(crate) async fn describe(
     }
     let keys = conn
         .query(&format!(
-            "SELECT s.TABLE_SCHEMA, s.TABLE_NAME, s.COLUMN_NAME FROM information_schema.STATISTICS s \
-             WHERE s.INDEX_NAME = 'PRIMARY' AND {} ORDER BY s.TABLE_SCHEMA, s.TABLE_NAME, s.SEQ_IN_INDEX",
-            wanted("s")
+            "SELECT TABLE_SCHEMA, TABLE_NAME, COLUMN_NAME FROM information_schema.STATISTICS \
+             WHERE INDEX_NAME = 'PRIMARY' AND {wanted} ORDER BY TABLE_SCHEMA, TABLE_NAME, SEQ_IN_INDEX"
         ))
         .await?;
     add_keys(keys, &mut tables, &places);

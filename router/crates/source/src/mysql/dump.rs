@@ -12,7 +12,9 @@ use std::time::Duration;
 use forebay_model::{Fault, GtidSet};
 use tokio::time::Instant;
 
-use super::binlog::{CHECKSUM, Event, HEADER, Header, Payload, checksum_in_use, encode_set, is_whole, kinds};
+use super::binlog::{
+    Arriving, CHECKSUM, Event, HEADER, Header, Inner, Payload, checksum_in_use, encode_set, is_whole, kinds,
+};
 use super::cursor::Garbled;
 use super::wire::{Conn, Flavour, Server, server_error};
 use super::{Config, faults};
@@ -24,6 +26,8 @@ const HEARTBEAT: Duration = Duration::from_secs(5);
 const SILENCE: Duration = HEARTBEAT.saturating_mul(3);
 /// Larger than any event: max_allowed_packet ends at 1 GiB.
 const LARGEST_EVENT: usize = (1 << 30) + (1 << 20);
+/// What must have come of a compressed transaction before it is looked into: more than the fields that it begins with.
+const BEGINNING: usize = 1024;
 /// Flag: the set of GTIDs is what counts, not file and offset.
 const THROUGH_GTID: u16 = 4;
 
@@ -47,6 +51,8 @@ pub(crate) struct Dump {
     at_hand: Option<(Header, usize)>,
     /// The compressed transaction at hand, and whether it stands at an event.
     payload: Option<(Payload, bool)>,
+    /// The event that holds it, while that comes.
+    arriving: Option<Arriving>,
     heard: Instant,
     events: u64,
 }
@@ -119,7 +125,16 @@ impl Dump {
         }
         conn.command(&dump).await.map_err(|e| faults::wire(e, &failed()))?;
         let heard = Instant::now();
-        Ok(Dump { conn, server_id, checksum: None, at_hand: None, payload: None, heard, events: 0 })
+        Ok(Dump {
+            conn,
+            server_id,
+            checksum: None,
+            at_hand: None,
+            payload: None,
+            arriving: None,
+            heard,
+            events: 0,
+        })
     }
 
     pub(crate) fn server(&self) -> &Server {
@@ -142,17 +157,24 @@ impl Dump {
                 if *standing {
                     return Ok(true);
                 }
-                if payload.advance(LARGEST_EVENT).map_err(|Garbled| garbled("a compressed transaction"))? {
-                    *standing = true;
-                    self.events += 1;
-                    return Ok(true);
+                match payload.advance(LARGEST_EVENT).map_err(compressed)? {
+                    Inner::Event => {
+                        *standing = true;
+                        self.events += 1;
+                        return Ok(true);
+                    }
+                    Inner::Hungry if self.feed()? => continue,
+                    Inner::Hungry => return Ok(false),
+                    Inner::End => self.payload = None,
                 }
-                self.payload = None;
             }
             if self.at_hand.is_some() {
                 return Ok(true);
             }
             if !self.conn.inbox.frame().map_err(|_| too_large())? {
+                if self.open_begun()? {
+                    continue;
+                }
                 return Ok(false);
             }
             let (header, tail) = self.check()?;
@@ -160,8 +182,8 @@ impl Dump {
             if header.kind == kinds::TRANSACTION_PAYLOAD {
                 let packet = self.conn.inbox.packet();
                 let body = packet.get(1 + HEADER..packet.len() - tail).unwrap_or_default();
-                let payload =
-                    Payload::open(header, body).map_err(|Garbled| garbled("a compressed transaction"))?;
+                let mut payload = Payload::open(header, body).map_err(compressed)?;
+                payload.end();
                 self.payload = Some((payload, false));
                 self.conn.inbox.done();
                 continue;
@@ -175,7 +197,7 @@ impl Dump {
     #[inline]
     pub(crate) fn event(&self) -> Result<Event<'_>, Fault> {
         match (&self.payload, &self.at_hand) {
-            (Some((payload, _)), _) => payload.event().map_err(|Garbled| garbled("a compressed transaction")),
+            (Some((payload, _)), _) => payload.event().map_err(compressed),
             (None, Some((header, tail))) => {
                 let packet = self.conn.inbox.packet();
                 let body = packet.get(1 + HEADER..packet.len() - tail).unwrap_or_default();
@@ -195,6 +217,55 @@ impl Dump {
                 self.conn.inbox.done();
             }
         }
+    }
+
+    /// Begins with a compressed transaction before it is there whole, if it is one that comes in many pieces.
+    #[cold]
+    fn open_begun(&mut self) -> Result<bool, Fault> {
+        let (Some(has_checksum), [0, begun @ ..]) = (self.checksum, self.conn.inbox.begun()) else {
+            return Ok(false);
+        };
+        let Ok(header) = Header::parse(begun) else { return Ok(false) };
+        if header.kind != kinds::TRANSACTION_PAYLOAD || begun.len() < BEGINNING {
+            return Ok(false);
+        }
+        if header.size as usize > LARGEST_EVENT {
+            return Err(too_large());
+        }
+        let mut arriving = Arriving::new(&header, has_checksum).map_err(compressed)?;
+        let n = arriving.take(begun).map_err(compressed)?;
+        let payload = Payload::open(header, begun.get(HEADER..n).unwrap_or_default()).map_err(compressed)?;
+        (self.payload, self.arriving) = (Some((payload, false)), Some(arriving));
+        self.conn.inbox.forget_begun();
+        self.events += 1;
+        Ok(true)
+    }
+
+    /// Feeds what has come of the compressed transaction at hand; false if that is nothing.
+    #[cold]
+    fn feed(&mut self) -> Result<bool, Fault> {
+        let last = self.conn.inbox.frame().map_err(|_| too_large())?;
+        let inbox = &mut self.conn.inbox;
+        let bytes = if last { inbox.packet() } else { inbox.begun() };
+        let (Some((payload, _)), Some(arriving)) = (&mut self.payload, &mut self.arriving) else {
+            return Err(garbled("a piece of nothing"));
+        };
+        if bytes.is_empty() && !last {
+            return Ok(false);
+        }
+        let n = arriving.take(bytes).map_err(compressed)?;
+        payload.feed(&bytes[..n]);
+        if !last {
+            inbox.forget_begun();
+            return Ok(true);
+        }
+        if !arriving.is_whole() {
+            return Err(Fault::new(codes::CHECKSUM, "the checksum of a compressed transaction is wrong"));
+        }
+        payload.end();
+        self.arriving = None;
+        inbox.done();
+        Ok(true)
     }
 
     /// Takes what has already arrived; false if nothing has.
@@ -267,6 +338,10 @@ impl Dump {
 fn too_large() -> Fault {
     Fault::new(codes::TOO_LARGE, "an event of the binlog is larger than 1 GiB")
         .fix("lower max_allowed_packet on the server; then start from now")
+}
+
+fn compressed(_: Garbled) -> Fault {
+    garbled("a compressed transaction")
 }
 
 fn garbled(what: &str) -> Fault {

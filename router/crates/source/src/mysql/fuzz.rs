@@ -47,7 +47,8 @@ pub fn events(bytes: &[u8]) {
 
 /// A table map's body.
 pub fn table_map(bytes: &[u8]) {
-    if let Ok(map) = TableMap::parse(bytes) {
+    let maps = [false, true].map(|mariadb| TableMap::parse(bytes, mariadb));
+    for map in maps.into_iter().flatten() {
         let _ = Plan::new(&map);
     }
 }
@@ -59,7 +60,7 @@ pub fn rows(kind: u8, bytes: &[u8]) {
     let size = usize::from(u16::from_le_bytes(*size)).min(rest.len());
     let (map, rows) = rest.split_at(size);
     let kind = if kind % 4 == 3 { kinds::PARTIAL_UPDATE_ROWS } else { kinds::WRITE_ROWS + kind % 4 };
-    let Ok(map) = TableMap::parse(map) else { return };
+    let Ok(map) = TableMap::parse(map, false) else { return };
     let (Ok(plan), Ok(head)) = (Plan::new(&map), RowsHead::parse(kind, rows)) else { return };
     if head.columns != plan.table.columns.len() {
         return;
@@ -191,7 +192,7 @@ mod tests {
 
     #[test]
     fn the_real_bytes_are_read() {
-        assert!([0, 2].into_iter().all(|i| Plan::new(&TableMap::parse(REAL[i]).unwrap()).is_ok()));
+        assert!([0, 2].into_iter().all(|i| Plan::new(&TableMap::parse(REAL[i], false).unwrap()).is_ok()));
         let bytes =
             [framed(33, REAL[4]), framed(2, REAL[5]), framed(19, REAL[2]), framed(30, REAL[3])].concat();
         events(&bytes);

@@ -5,7 +5,8 @@ use forebay_model::{Fault, GtidSet, Note, Position};
 
 use super::hosts::HostPort;
 use super::relation::{self, Way};
-use super::server::{Remembered, ServerState};
+use super::schema::Place;
+use super::server::{Remembered, ServerState, gtids_at};
 use super::wire::Conn;
 use super::{Config, Start, doctor, faults, identity};
 use crate::codes;
@@ -19,6 +20,8 @@ pub(crate) struct Reached {
     pub(crate) server_id: u32,
     pub(crate) position: Position,
     pub(crate) way: Way,
+    /// Where the server's binlog ended: all that was read before lies before it.
+    pub(crate) end: Place,
     /// The note `server`, if it is to be written: at first, and when what it says has changed.
     pub(crate) note: Option<Note>,
 }
@@ -80,12 +83,21 @@ async fn open(config: Config, start: &Start, remembered: Option<&Remembered>) ->
                 server.wait_for(&mut conn, &position.gtids).await?;
             }
             let way = relation::check(&server, position, remembered)?;
-            (resumed(&server, position, remembered, way)?, way)
+            let mut position = resumed(&server, position, remembered, way)?;
+            // nothing tells one MariaDB from another: the file is this one's if the same was executed before the place in it
+            if server.is_mariadb() && way == Way::Gtids {
+                let there = gtids_at(&mut conn, &position.file, position.pos).await;
+                if position.gtids.is_empty() || there.ok().as_ref() != Some(&position.gtids) {
+                    (position.file, position.pos) = (String::new(), 0);
+                }
+            }
+            (position, way)
         }
     };
     let present = server.remember(way == Way::Gtids);
     let note = (remembered != Some(&present)).then(|| present.note());
-    Ok(Reached { conn, config, server_id, position, way, note })
+    let end = Place { file: server.file, pos: server.pos };
+    Ok(Reached { conn, config, server_id, position, way, end, note })
 }
 
 /// The oldest place that the server has.

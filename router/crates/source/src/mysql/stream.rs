@@ -4,28 +4,21 @@
 //! nothing more to say; at the latest after `linger`, or, while catching up, after a while that makes full blocks
 //! likely. Never reconnects and never drops: an error ends the stream with a classified fault.
 
+mod clock;
+mod giving;
 mod questions;
 
 use std::collections::VecDeque;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use forebay_model::{Block, Fault, Gtid, Note, Position};
 use tokio::time::Instant;
 
-use super::blocks::Finished;
 use super::dump::{Dump, From};
 use super::reach::{Reached, reach};
 use super::relation::Way;
-use super::schema::{self, Ahead, History, Lookup};
-use super::transactions::{Taken, TakenAgain, Transactions};
+use super::schema::{self, Ahead, History, Lookup, Place};
+use super::transactions::{Asides, Taken, TakenAgain, Transactions};
 use super::{Config, Limits, Start, faults, identity};
-
-/// An event older than this was not written just now: the source is catching up.
-const BEHIND: Duration = Duration::from_secs(2);
-/// How long a block may be filled while catching up.
-const FILL: Duration = Duration::from_millis(100);
-/// How often a position without events is given.
-const IDLE: Duration = Duration::from_secs(1);
 
 /// What [`Stream::next`] gives.
 #[derive(Debug, Default)]
@@ -80,6 +73,8 @@ enum Read {
 pub struct Stream {
     /// Standing at the host that is read.
     config: Config,
+    /// Where the server's binlog ended when it was connected.
+    end: Place,
     /// Which server this is, if that was not noted yet.
     note: Option<Note>,
     dump: Dump,
@@ -136,7 +131,7 @@ impl Stream {
         // another start is not where the notes are of
         let mut history = History::new(config, notes, matches!(start, Start::At(_)))?;
         let now = matches!(start, Start::Now);
-        let Reached { mut conn, config, server_id, position, way, note } =
+        let Reached { mut conn, config, server_id, position, way, end, note } =
             reach(config, &start, notes).await?;
         // whoever takes what is read may be busy or full for a while: the server must bear that
         conn.query("SET SESSION net_write_timeout = 3600")
@@ -150,6 +145,7 @@ impl Stream {
                 From::At(&position.file, pos)
             }
         };
+        schema::foresee(&mut history, &config, from).await?;
         let dump = Dump::start(conn, &config, server_id, from).await?;
         tracing::info!(
             server = config.address(),
@@ -170,6 +166,7 @@ impl Stream {
         }
         Ok(Stream {
             config,
+            end,
             note,
             dump,
             again: None,
@@ -199,6 +196,21 @@ impl Stream {
     /// Whether the position counts by file and offset, and not by GTIDs.
     pub(crate) fn is_by_file(&self) -> bool {
         self.transactions.by_file
+    }
+
+    /// Where the server's binlog ended when it was connected: what was read on earlier connections lies before it.
+    pub(crate) fn began(&self) -> &Place {
+        &self.end
+    }
+
+    /// Where events ended that say nothing of what the server has committed.
+    pub(crate) fn asides(&self) -> &Asides {
+        &self.transactions.asides
+    }
+
+    /// Of the prepared XA transactions that the position leaves out, their GTIDs.
+    pub(crate) fn prepared(&self) -> Vec<Gtid> {
+        self.transactions.prepared().cloned().collect()
     }
 
     /// What was read and decoded so far, if not yet given.
@@ -328,103 +340,5 @@ impl Stream {
             }
         }
         Ok(Read::All)
-    }
-
-    /// After new bytes came: is the block at hand old enough, is the source behind?
-    fn look_at_clock(&mut self) {
-        let now = Instant::now();
-        let last = Duration::from_micros(self.transactions.last_event_us);
-        let age = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().saturating_sub(last);
-        self.catching_up = age > BEHIND && self.transactions.last_event_us > 0;
-        let most = if self.catching_up { FILL } else { self.limits.linger };
-        if self.transactions.building.is_empty() {
-            self.opened = None;
-        } else if now >= *self.opened.get_or_insert(now) + most {
-            self.due = true;
-        }
-    }
-
-    /// The server has nothing more at the moment: until when to wait for it before the block at hand is closed.
-    fn idle_until(&mut self, now: Instant) -> Option<Instant> {
-        let building = &self.transactions.building;
-        if building.is_empty() {
-            self.catching_up = false;
-            // inside a transaction the position would not cover the pieces that were given
-            let moved = self.given_moves != Some(self.transactions.moves) && self.transactions.is_between();
-            return moved.then(|| if self.hurry { now } else { self.given + IDLE });
-        }
-        let opened = *self.opened.get_or_insert(now);
-        if building.is_whole() {
-            // at the head, nothing more is coming; behind it, the server may only be slower than we are
-            return Some(if self.catching_up { (opened + FILL).min(now + self.limits.linger) } else { now });
-        }
-        // the rest of the transaction is under way: only whole ones before it are worth closing for
-        building.has_whole().then_some(opened + FILL)
-    }
-
-    /// Closes the block at hand; if there is none, gives the position.
-    fn close(&mut self) {
-        (self.opened, self.due) = (None, false);
-        let building = &mut self.transactions.building;
-        if building.is_empty() {
-            let position = Some(self.transactions.position().clone());
-            self.give(Captured { position, ..Captured::default() });
-            return;
-        }
-        let Finished { block, whole, fault } = building.finish();
-        if let Some(fault) = fault {
-            self.give_before(block, fault);
-            return;
-        }
-        let position = self.transactions.position().clone();
-        match whole {
-            0 => self.give(Captured { block: Some(block), ..Captured::default() }),
-            n if n == block.events => {
-                self.give(Captured { block: Some(block), position: Some(position), notes: Vec::new() })
-            }
-            n => {
-                let n = u64::from(n);
-                let mut piece = block.slice(n, block.end());
-                piece.first = 0;
-                self.give(Captured {
-                    block: Some(block.slice(0, n)),
-                    position: Some(position),
-                    notes: Vec::new(),
-                });
-                self.give(Captured { block: Some(piece), ..Captured::default() });
-            }
-        }
-    }
-
-    /// Gives the whole transactions that were read before a fault. A position has passed it already, so theirs is put
-    /// together from what they are; where the server names no transactions, they come again.
-    fn give_before(&mut self, block: Block, fault: Fault) {
-        let mut position = self.given_position.clone();
-        let gtids = |block: &Block| -> Option<Vec<Gtid>> {
-            if self.transactions.by_file {
-                return None;
-            }
-            let last = block.batches.iter().flat_map(|b| &b.runs).map(|r| r.txn).max()?;
-            block.origin.txns[..=last as usize].iter().map(|t| block.origin.gtid(t)).collect()
-        };
-        // notes are as of a position; what was noted is as of one behind the fault, and must not go with this one
-        let noted = self.transactions.history.has_notes();
-        if let Some(gtids) = gtids(&block).filter(|_| !noted) {
-            gtids.iter().for_each(|gtid| position.gtids.add(gtid));
-            self.give(Captured { block: Some(block), position: Some(position), notes: Vec::new() });
-        }
-        self.failed = Some(fault);
-    }
-
-    fn give(&mut self, mut captured: Captured) {
-        self.pieces = captured.position.is_none();
-        if let Some(position) = &captured.position {
-            captured.notes.extend(self.transactions.history.take_notes());
-            captured.notes.extend(self.note.take());
-            self.given_position.clone_from(position);
-            self.given_moves = Some(self.transactions.moves);
-            self.given = Instant::now();
-        }
-        self.ready.push_back(captured);
     }
 }

@@ -4,6 +4,7 @@
 //! keeps the plans of their versions. Rows go into the block at hand; what can not be read and concerns a captured
 //! table is a fatal fault, never a guess.
 
+mod asides;
 mod queries;
 mod rows;
 mod tables;
@@ -22,6 +23,7 @@ use super::schema::History;
 use super::{Config, Limits};
 use crate::codes;
 
+pub(crate) use asides::Asides;
 pub(crate) use xa::TakenAgain;
 
 /// The most that a compressed event may become, and how much of that memory is kept for the next one.
@@ -83,6 +85,8 @@ pub(crate) struct Transactions {
     is_mariadb: bool,
     /// What the server has told of the table whose table map comes next.
     specials: Option<Vec<(String, Special)>>,
+    /// Where MariaDB's own events ended.
+    pub(crate) asides: Asides,
     /// What tables look like, as of the position.
     pub(crate) history: History,
     /// Room for an event that was compressed.
@@ -113,6 +117,7 @@ impl Transactions {
             xa: xa::Branches::default(),
             is_mariadb: false,
             specials: None,
+            asides: Asides::default(),
             history,
             inflated: Vec::new(),
             by_file: false,
@@ -201,16 +206,19 @@ impl Transactions {
                     self.building.end_file();
                 }
             }
-            kinds::FORMAT_DESCRIPTION | kinds::STOP => self.must_be_between(event)?,
-            // where a new file's transactions begin: an idle server writes no more, and its end of the binlog is here
-            kinds::PREVIOUS_GTIDS => {
-                let end = self.full_end(&event.header);
-                if self.open.is_none() && event.header.end != 0 && end > self.position.pos {
-                    self.position.pos = end;
-                    self.moves += 1;
-                    self.stand();
+            kinds::FORMAT_DESCRIPTION | kinds::STOP => {
+                self.must_be_between(event)?;
+                self.aside(event);
+            }
+            // what is sent is not encrypted
+            kinds::GTID_LIST | kinds::BINLOG_CHECKPOINT | kinds::START_ENCRYPTION => {
+                if self.aside(event) {
+                    self.pass(event);
                 }
             }
+            // where a new file's transactions begin: an idle server writes no more, and its end of the binlog is here
+            kinds::PREVIOUS_GTIDS if event.header.end != 0 => self.pass(event),
+            kinds::PREVIOUS_GTIDS => {}
             // says where the server stands, past what it has skipped
             kinds::HEARTBEAT if self.open.is_none() => {
                 let end = self.full_end(&event.header);
@@ -287,6 +295,26 @@ impl Transactions {
         (self.begun, self.rows) = (false, false);
         self.building.end_transaction();
         self.stand();
+    }
+
+    /// Takes note of an event of the server's own; false if it is in no file.
+    fn aside(&mut self, event: &Event<'_>) -> bool {
+        if event.header.is_artificial() {
+            return false;
+        }
+        let span = (self.start(&event.header), self.full_end(&event.header));
+        self.asides.take(&event.header, event.body, &self.position.file, span);
+        true
+    }
+
+    /// An event without rows that stands between two transactions: the binlog of an idle server may end with it.
+    fn pass(&mut self, event: &Event<'_>) {
+        let end = self.full_end(&event.header);
+        if self.open.is_none() && end > self.position.pos {
+            self.position.pos = end;
+            self.moves += 1;
+            self.stand();
+        }
     }
 
     fn must_be_between(&self, event: &Event<'_>) -> Result<(), Fault> {

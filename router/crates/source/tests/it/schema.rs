@@ -339,6 +339,32 @@ async fn a_hidden_change_is_found_while_nobody_writes() {
 }
 
 #[tokio::test]
+async fn a_hidden_change_among_writes_that_nobody_heard_is_found_before_they_are_read() {
+    let server = minimal().await;
+    // a statement that is in the binlog does not lead away from it
+    for (more, kept) in [("", 2), ("ALTER TABLE t ADD n INT; INSERT INTO t (id) VALUES (5);", 3)] {
+        let (database, config, mut log, stream) = two_tables(&server, "unheard").await;
+        drop(stream);
+        database
+            .exec(&format!(
+                "INSERT INTO t VALUES (3, 'c'); SET sql_log_bin = 0; ALTER TABLE t RENAME COLUMN v TO w; SET sql_log_bin = 1; \
+                 INSERT INTO t VALUES (4, 'd'); {more} ALTER TABLE u ADD COLUMN x INT; INSERT INTO u VALUES (2, 3)"
+            ))
+            .await
+            .unwrap();
+        let mut stream = log.resume(&config).await;
+        log.read(&mut stream, &server).await;
+        let aside = stream.quarantined();
+        assert_eq!((aside.len(), aside[0].table.as_str(), aside[0].events), (1, "t", kept), "{aside:?}");
+        assert!(aside[0].reason.contains("not in the binlog"), "{aside:?}");
+        let seen: Vec<String> = log.take().into_iter().filter(|r| !r.starts_with("# ")).collect();
+        let mut wanted = vec!["kept t"; kept as usize];
+        wanted.push("u +id=2,x=3");
+        assert_eq!(seen, wanted);
+    }
+}
+
+#[tokio::test]
 async fn a_table_that_nothing_is_known_of() {
     let server = minimal().await;
     let database = server.database("unknown").await.unwrap();

@@ -39,7 +39,10 @@ pub(crate) mod kinds {
     pub(crate) const GTID_TAGGED: u8 = 42;
 
     // MariaDB's own
+    pub(crate) const BINLOG_CHECKPOINT: u8 = 161;
     pub(crate) const MARIADB_GTID: u8 = 162;
+    pub(crate) const GTID_LIST: u8 = 163;
+    pub(crate) const START_ENCRYPTION: u8 = 164;
     pub(crate) const QUERY_COMPRESSED: u8 = 165;
     /// Rows with a compressed body: as 23 to 25, then as 30 to 32.
     pub(crate) const WRITE_ROWS_COMPRESSED_V1: u8 = 166;
@@ -57,12 +60,13 @@ pub(crate) mod kinds {
     }
 
     /// INTVAR, RAND, USER_VAR: what a statement in the binlog needs; IGNORABLE, ROWS_QUERY: for people;
-    /// TRANSACTION_CONTEXT, VIEW_CHANGE: for servers. Of MariaDB: ANNOTATE_ROWS, BINLOG_CHECKPOINT, GTID_LIST,
-    /// START_ENCRYPTION (what is sent is not encrypted). None changes a row by itself.
-    pub(crate) const WITHOUT_ROWS: [u8; 14] =
-        [5, APPEND_BLOCK, DELETE_FILE, 13, 14, BEGIN_LOAD_QUERY, 28, 29, 36, 37, 160, 161, 163, 164];
+    /// TRANSACTION_CONTEXT, VIEW_CHANGE: for servers. Of MariaDB: ANNOTATE_ROWS. None changes a row by itself.
+    pub(crate) const WITHOUT_ROWS: [u8; 11] =
+        [5, APPEND_BLOCK, DELETE_FILE, 13, 14, BEGIN_LOAD_QUERY, 28, 29, 36, 37, 160];
 }
 
+/// Events with this flag are in no file: the server makes them for its reader.
+const ARTIFICIAL: u16 = 0x20;
 /// Events with this flag may be skipped by who does not know them.
 const IGNORABLE: u16 = 0x80;
 
@@ -93,6 +97,10 @@ impl Header {
             end: u32::from_le_bytes([b[13], b[14], b[15], b[16]]),
             flags: u16::from_le_bytes([b[17], b[18]]),
         })
+    }
+
+    pub(crate) fn is_artificial(&self) -> bool {
+        self.end == 0 || self.flags & ARTIFICIAL != 0
     }
 
     pub(crate) fn is_ignorable(&self) -> bool {

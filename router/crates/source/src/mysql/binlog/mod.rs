@@ -15,7 +15,7 @@ mod xa;
 pub(crate) use gtid::{GtidEvent, encode_set};
 pub(crate) use header::{CHECKSUM, Event, HEADER, Header, Rotate, checksum_in_use, is_whole, kinds};
 pub(crate) use mariadb::{MariaDbGtid, inflate};
-pub(crate) use payload::Payload;
+pub(crate) use payload::{Arriving, Inner, Payload};
 pub(crate) use query::{Meaning, Query};
 pub(crate) use rows::RowsHead;
 pub(crate) use table_map::{RawColumn, Special, TableMap, table_of, types};

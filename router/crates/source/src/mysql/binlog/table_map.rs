@@ -121,7 +121,8 @@ fn name<'a>(at: &mut Cursor<'a>) -> Result<&'a str, Garbled> {
 }
 
 impl TableMap {
-    pub(crate) fn parse(body: &[u8]) -> Result<Self, Garbled> {
+    /// Of MariaDB or of MySQL: they count differently which columns have a character set.
+    pub(crate) fn parse(body: &[u8], mariadb: bool) -> Result<Self, Garbled> {
         let mut at = Cursor::new(body);
         at.take(8)?;
         let database = name(&mut at)?.to_owned();
@@ -149,12 +150,12 @@ impl TableMap {
             }
             map.columns.push(column);
         }
-        map.optional(at)?;
+        map.optional(at, if mariadb { is_text_of_mariadb } else { is_text })?;
         Ok(map)
     }
 
     /// The optional metadata: a type, a length and a value for each field.
-    fn optional(&mut self, mut at: Cursor<'_>) -> Result<(), Garbled> {
+    fn optional(&mut self, mut at: Cursor<'_>, is_text: fn(u8) -> bool) -> Result<(), Garbled> {
         while !at.is_empty() {
             let field = at.u8()?;
             let mut value = Cursor::new(at.packed_bytes()?);
@@ -274,6 +275,11 @@ fn is_text(code: u8) -> bool {
     )
 }
 
+/// As [`is_text`], in MariaDB, where a geometry is a BLOB.
+fn is_text_of_mariadb(code: u8) -> bool {
+    is_text(code) || code == types::GEOMETRY
+}
+
 /// Columns that the fields about lists of members count.
 fn is_listed(code: u8) -> bool {
     matches!(code, types::ENUM | types::SET)
@@ -308,7 +314,7 @@ mod tests {
 
     #[test]
     fn everything_a_schema_needs() {
-        let map = TableMap::parse(&body()).unwrap();
+        let map = TableMap::parse(&body(), false).unwrap();
         assert_eq!((map.database.as_str(), map.table.as_str(), map.full), ("d", "t", true));
         let seen: Vec<_> =
             map.columns.iter().map(|c| (c.name.as_str(), c.code, c.unsigned, c.collation)).collect();
@@ -335,10 +341,29 @@ mod tests {
     }
 
     #[test]
+    fn mariadb_counts_a_geometry_among_the_texts() {
+        // as MariaDB 10.11 writes it for `CREATE TABLE x.m (a VARCHAR(4) CHARSET latin1, g POINT, u UUID, l VARCHAR(5))`
+        let mut body =
+            b"\x17\0\0\0\0\0\x01\0\x01x\0\x01m\0\x04\x0f\xff\xfe\x0f\x07\x04\0\x04\xfe\x10\x05\0\x0f"
+                .to_vec();
+        let plain = body.len();
+        for charsets in
+            [&[3, 4, 8, 63, 63, 45][..], &[2, 5, 45, 0, 8, 1, 63], &[2, 7, 45, 0, 8, 1, 63, 2, 63]]
+        {
+            body.truncate(plain);
+            body.extend_from_slice(charsets);
+            let map = TableMap::parse(&body, true).unwrap();
+            let of = |at: usize| map.columns[at].collation;
+            let third = if charsets.len() == 7 { Some(45) } else { Some(63) };
+            assert_eq!([of(0), of(2), of(3)], [Some(8), third, Some(45)]);
+        }
+    }
+
+    #[test]
     fn a_cut_table_map_is_an_error_or_shorter() {
         let body = body();
         for cut in 0..body.len() {
-            if let Ok(map) = TableMap::parse(&body[..cut]) {
+            if let Ok(map) = TableMap::parse(&body[..cut], false) {
                 assert!(cut >= 32 && map.columns.len() == 8, "cut to {cut}");
             }
         }
@@ -348,11 +373,11 @@ mod tests {
     fn keys_and_charsets_of_columns_that_are_not_there() {
         let mut body = b"\x63\0\0\0\0\0\x01\0\x01d\0\x01t\0\x01\x03\0\0".to_vec();
         let plain = body.len();
-        assert!(TableMap::parse(&body).is_ok());
+        assert!(TableMap::parse(&body, false).is_ok());
         for field in [&[8, 1, 1][..], &[2, 3, 8, 0, 9], &[4, 1, 5], &[1, 0]] {
             body.truncate(plain);
             body.extend_from_slice(field);
-            assert_eq!(TableMap::parse(&body), Err(Garbled), "{field:?}");
+            assert_eq!(TableMap::parse(&body, false), Err(Garbled), "{field:?}");
         }
     }
 }

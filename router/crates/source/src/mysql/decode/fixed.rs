@@ -80,6 +80,9 @@ pub(super) fn fixed<const N: usize, T: Maskable>(
     value: impl Fn([u8; N]) -> T,
 ) -> Result<(), Garbled> {
     let row = image.row % STAGED;
+    if let ([tile], 1) = (&mut cells.tiles[..], cells.columns.len()) {
+        return single(&mut tile[row][0], first, image, value);
+    }
     let (mut at, end) = (first, first + cells.columns.len());
     for tiles in cells.tiles.chunks_mut(4) {
         let here = (end - at).min(4 * TILE);
@@ -95,7 +98,7 @@ pub(super) fn fixed<const N: usize, T: Maskable>(
                     *cells = values.map(&value);
                     used = TILE;
                 }
-                // a single column, and the end of an event where fewer bytes are left
+                // a tile's only column, and the end of an event where fewer bytes are left
                 _ if here == 1 || values.len() < TILE => {
                     for (c, cell) in cells.iter_mut().enumerate().take(here) {
                         *cell = T::default();
@@ -121,6 +124,24 @@ pub(super) fn fixed<const N: usize, T: Maskable>(
     Ok(())
 }
 
+/// Reads the value of a column that has no neighbour of its type.
+#[inline(always)]
+fn single<const N: usize, T: Default>(
+    cell: &mut T,
+    column: usize,
+    image: &mut Image<'_, '_>,
+    value: impl Fn([u8; N]) -> T,
+) -> Result<(), Garbled> {
+    *cell = if image.is_null(column) {
+        T::default()
+    } else {
+        let (bytes, rest) = image.bytes.split_first_chunk().ok_or(Garbled)?;
+        *image.bytes = rest;
+        value(*bytes)
+    };
+    Ok(())
+}
+
 /// Reads values of `n` bytes each; `value` gets the value's bytes, and all bytes from there on.
 #[inline(never)]
 pub(super) fn sized<T: Copy + Default>(
@@ -131,7 +152,7 @@ pub(super) fn sized<T: Copy + Default>(
     value: impl Fn(&[u8], &[u8]) -> Result<T, Garbled>,
 ) -> Result<(), Garbled> {
     for c in 0..cells.columns.len() {
-        let read = if image.nulls.window(first + c, 1) == 1 {
+        let read = if image.is_null(first + c) {
             T::default()
         } else {
             let (bytes, rest) = image.bytes.split_at_checked(n).ok_or(Garbled)?;

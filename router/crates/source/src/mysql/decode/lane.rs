@@ -118,6 +118,13 @@ pub(super) struct Image<'a, 'b> {
     pub(super) row: usize,
 }
 
+impl Image<'_, '_> {
+    #[inline(always)]
+    pub(super) fn is_null(&self, column: usize) -> bool {
+        self.some_null && self.nulls.window(column, 1) == 1
+    }
+}
+
 impl Cells {
     pub(super) fn new(form: &Form, columns: usize, room: usize, var_bytes: impl Fn(usize) -> usize) -> Self {
         match form {
@@ -278,6 +285,22 @@ fn read_vars(vars: &mut [Var], form: &Form, first: usize, image: &mut Image<'_, 
             *bytes = rest;
             copy(bytes, usize::from(u16::from_le_bytes(*n)), &mut var.data)
         })?,
+        _ => read_other_vars(vars, form, first, image)?,
+    }
+    end_row(vars, row)
+}
+
+/// The forms that are seldom many. Apart from the others because some need so much of the stack that only to enter the
+/// function takes longer than to copy a text.
+#[inline(never)]
+fn read_other_vars(
+    vars: &mut [Var],
+    form: &Form,
+    first: usize,
+    image: &mut Image<'_, '_>,
+) -> Result<(), Garbled> {
+    let row = image.row;
+    match form {
         Form::Text(length, charset) => each(vars, first, image, |var, bytes| {
             let value = counted(bytes, *length)?;
             if charset.append(value, &mut var.data) {
@@ -331,7 +354,7 @@ fn read_vars(vars: &mut [Var], form: &Form, first: usize, image: &mut Image<'_, 
         })?,
         _ => return Err(Garbled),
     }
-    end_row(vars, row)
+    Ok(())
 }
 
 /// Notes where the values of a row end.

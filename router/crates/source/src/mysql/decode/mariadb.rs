@@ -55,7 +55,9 @@ fn inet6(full: [u8; 16], out: &mut Vec<u8>) -> std::io::Result<()> {
     Ok(())
 }
 
-/// Writes a compressed value out, behind what `out` holds.
+/// Writes a compressed value out, behind what `out` holds. Never a part of its caller: it needs tens of kilobytes of the
+/// stack, which a function pays for whenever it is entered.
+#[inline(never)]
 pub(super) fn inflate(value: &[u8], out: &mut Vec<u8>) -> Result<(), Garbled> {
     // a method in the high half, whether it lacks zlib's frame, how many bytes the size takes
     let Some((&head, rest)) = value.split_first() else { return Ok(()) };

@@ -24,7 +24,7 @@ mod text;
 use made::{Made, hex, kinds_of_columns, made, rows, signed, table_map};
 
 fn decode(map: &[u8], rows: &[u8]) -> Result<forebay_model::Batch, String> {
-    let map = TableMap::parse(map).map_err(|e| format!("{e:?}"))?;
+    let map = TableMap::parse(map, false).map_err(|e| format!("{e:?}"))?;
     let plan = Arc::new(Plan::new(&map).map_err(|e| e.to_string())?);
     let head = RowsHead::parse(kinds::WRITE_ROWS, rows).map_err(|e| format!("{e:?}"))?;
     if head.columns != plan.table.columns.len() {
@@ -211,7 +211,7 @@ fn a_null_cell_holds_nothing_of_its_neighbours() {
 #[test]
 fn refusals_name_table_column_and_type() {
     let refused = |column: Made| {
-        let map = TableMap::parse(&table_map(&[made(types::LONG, &[], signed), column])).unwrap();
+        let map = TableMap::parse(&table_map(&[made(types::LONG, &[], signed), column]), false).unwrap();
         Plan::new(&map).unwrap_err().to_string()
     };
     let said = refused(made(22, &[], signed));

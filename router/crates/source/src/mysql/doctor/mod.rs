@@ -11,7 +11,7 @@ mod privileges;
 pub(crate) mod settings;
 mod tables;
 
-use forebay_model::Fault;
+use forebay_model::{Code, Fault};
 use serde::Serialize;
 
 use super::wire::{Conn, WireError};
@@ -70,6 +70,11 @@ impl Check {
     /// Whether it did not pass.
     pub fn failed(&self) -> bool {
         self.status == Status::Fail
+    }
+
+    /// The code of the fault that keeps a source from reading if this did not pass; `None` = it never does.
+    pub fn demand(&self) -> Option<Code> {
+        catalog::find(self.id).and_then(|c| c.demand)
     }
 }
 
@@ -143,13 +148,12 @@ pub async fn preflight(config: &Config) -> Result<Vec<Check>, Fault> {
 /// # Errors
 /// If one has failed.
 pub fn demands_met(checks: &[Check]) -> Result<(), Fault> {
-    let demand = |check: &Check| catalog::find(check.id).and_then(|c| c.demand);
-    let failed: Vec<&Check> = checks.iter().filter(|c| c.failed() && demand(c).is_some()).collect();
+    let failed: Vec<&Check> = checks.iter().filter(|c| c.failed() && c.demand().is_some()).collect();
     let Some(first) = failed.first() else { return Ok(()) };
     let findings: Vec<&str> = failed.iter().map(|c| c.finding.as_str()).collect();
     let fixes: Vec<&str> = failed.iter().filter_map(|c| c.fix.as_deref()).collect();
     let what = format!("the server is not fit to be a source: {}", findings.join("; "));
-    Err(Fault::new(demand(first).unwrap_or(codes::PRIVILEGE), what).fix(fixes.join("; ")))
+    Err(Fault::new(first.demand().unwrap_or(codes::PRIVILEGE), what).fix(fixes.join("; ")))
 }
 
 /// Only the demands.

@@ -11,7 +11,7 @@ use super::images::{Cell, image};
 use super::lex::Modes;
 use super::note::{Key, full_name};
 use super::reader::Unclear;
-use super::statement::{Body, Named, Statement, parse};
+use super::statement::{Body, Clause, Named, Statement, parse};
 use super::version::Version;
 use crate::mysql::binlog::Query;
 use crate::mysql::cursor::{Cursor, Garbled};
@@ -140,6 +140,10 @@ impl History {
             Statement::Alter { table, clauses } => {
                 let key = key(self, &table);
                 let old = self.tables.get(&key).cloned().flatten();
+                let new_name = clauses.iter().flatten().rev().find_map(|clause| match clause {
+                    Clause::RenameTo(to) => Some(to.clone()),
+                    _ => None,
+                });
                 let charset = self.databases.get(&key.0).cloned();
                 let altered = clauses.and_then(|clauses| match &old {
                     Some(old) => alter(old, &clauses, charset.as_deref()),
@@ -147,8 +151,20 @@ impl History {
                 });
                 match altered {
                     Err(why) => {
-                        let change = self.not_understood(&key, "alter", &why);
-                        self.now(&mut told, key, None, change);
+                        let mut change = self.not_understood(&key, "alter", &why);
+                        let to =
+                            new_name.map(|to| self.key(to.database.as_deref().unwrap_or(&key.0), &to.table));
+                        if let Some(to) = to.filter(|to| *to != key) {
+                            change.renamed_to = Some(full_name(&to));
+                            self.remove(&key);
+                            self.spoil(&key);
+                            told.push(Told { key: key.clone(), change });
+                            let mut came = Change::not_understood("rename");
+                            came.renamed_from = Some(full_name(&key));
+                            self.now(&mut told, to, None, came);
+                        } else {
+                            self.now(&mut told, key, None, change);
+                        }
                     }
                     Ok(mut altered) => {
                         let mut change = Change::of("alter");

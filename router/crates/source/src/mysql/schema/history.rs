@@ -18,6 +18,7 @@ use std::sync::Arc;
 use forebay_model::{Fault, Note, TablePattern};
 
 use super::change::Change;
+use super::hidden;
 use super::images::Plans;
 use super::lex::Modes;
 use super::lookup::Catalog;
@@ -62,7 +63,7 @@ pub(crate) enum Sight {
 /// See the module.
 #[derive(Debug)]
 pub(crate) struct History {
-    config: Config,
+    pub(super) config: Config,
     pub(super) modes: Modes,
     /// Whether names of tables are told apart without upper and lower case (`lower_case_table_names`).
     pub(super) fold: bool,
@@ -72,7 +73,10 @@ pub(crate) struct History {
     pub(super) databases: HashMap<String, String>,
     quarantined: BTreeMap<Key, Quarantined>,
     /// What the server has said of its tables when the stream connected, until the stream is there.
-    catalog: Option<Catalog>,
+    pub(super) catalog: Option<Catalog>,
+    /// Until then: tables that were changed by a statement that is not in the binlog. Their rows may be of before or after it if they
+    /// fit this version, or at all.
+    pub(super) suspects: BTreeMap<Key, Option<Version>>,
     question: Option<Question>,
     answer: Option<Answer>,
     /// Changed in the transaction at hand: tables, and quarantines.
@@ -94,6 +98,7 @@ impl History {
             databases: HashMap::new(),
             quarantined: BTreeMap::new(),
             catalog: None,
+            suspects: BTreeMap::new(),
             question: None,
             answer: None,
             staged: BTreeMap::new(),
@@ -135,6 +140,16 @@ impl History {
         watches(&self.config, database)
     }
 
+    /// Captured tables that are known, beside what the server says of them.
+    pub(super) fn captured<'a>(
+        &'a self,
+        catalog: &'a Catalog,
+    ) -> impl Iterator<Item = (&'a Key, &'a Version, &'a Version)> {
+        let known = self.tables.iter().filter_map(|(key, known)| Some((key, known.as_ref()?)));
+        let both = known.filter_map(|(key, known)| Some((key, known, catalog.tables.get(key)?)));
+        both.filter(|(key, ..)| self.captures(key))
+    }
+
     pub(super) fn captures(&self, key: &Key) -> bool {
         self.config.captures(&key.0, &key.1)
     }
@@ -157,6 +172,9 @@ impl History {
         if map.full || map.columns.is_empty() {
             let seen = Version::of_map(&map);
             return Sight::Known(Box::new(map), self.saw(key, seen));
+        }
+        if self.is_suspect(&key, &map) {
+            return self.quarantine(key, hidden::WHY.to_owned(), &place, seconds);
         }
         let answer = self.answer.take_if(|a| a.question.key == key && a.question.place == place);
         let known = self.tables.get(&key).cloned().flatten();
@@ -351,6 +369,7 @@ impl History {
     /// was about since.
     fn arrive(&mut self) -> bool {
         let Some(catalog) = self.catalog.take() else { return false };
+        self.suspects.clear();
         for (key, found) in catalog.tables {
             let known = self.tables.get(&key);
             match known {

@@ -8,31 +8,19 @@
 use std::collections::{BTreeMap, HashMap};
 use std::future::Future;
 use std::pin::Pin;
-use std::time::Duration;
 
 use forebay_model::{Fault, GtidSet};
-use tokio::time::Instant;
 
+use super::ahead::{Ahead, read_ahead};
 use super::charsets::{charset_name, of_collation};
-use super::follow::Said;
 use super::history::{Answer, Question, watches};
 use super::lex::Modes;
 use super::note::Key;
 use super::place::Place;
 use super::sqltype::SqlType;
-use super::statement::{Clause, Statement, parse};
 use super::version::{ColumnDef, Version};
-use crate::mysql::binlog::{GtidEvent, Header, MariaDbGtid, Meaning, Query, Rotate, inflate, kinds};
-use crate::mysql::dump::{Dump, From};
 use crate::mysql::wire::{Conn, WireError};
 use crate::mysql::{Config, faults, identity};
-
-/// How long reading ahead may take: the server waits a minute for a reader that reads nothing.
-const AHEAD: Duration = Duration::from_secs(25);
-/// Tables that may have statements ahead; with more, the answer is that it cannot be said.
-const MOST: usize = 100_000;
-/// The longest statement: max_allowed_packet ends at 1 GiB.
-const LARGEST: usize = (1 << 30) + (1 << 20);
 
 /// What the server says of its tables at some moment.
 #[derive(Debug, Default)]
@@ -180,31 +168,11 @@ fn version_number(version: &str) -> Option<u32> {
     Some(parts.next()?? * 10_000 + parts.next()?? * 100 + parts.next().flatten().unwrap_or(0))
 }
 
-/// Statements that lie ahead of the stream.
-#[derive(Debug, Default)]
-pub(crate) struct Ahead {
-    from: Place,
-    until: Place,
-    gtids: GtidSet,
-    /// Where the last statement about a table is; a database of "" = of any.
-    last: HashMap<Key, Place>,
-    /// Read to its end.
-    whole: bool,
-}
-
-impl Ahead {
-    /// Whether no statement about the table lies between the place and the end of what was read.
-    fn is_clear(&self, key: &Key, place: &Place) -> bool {
-        let before = |key: &Key| self.last.get(key).is_none_or(|last| last <= place);
-        self.whole && self.from <= *place && before(key) && before(&(String::new(), key.1.clone()))
-    }
-}
-
 /// What a question comes to: the answer, and what was read ahead for it.
-type Found = Result<(Answer, Ahead), Fault>;
+type Answered = Result<(Answer, Ahead), Fault>;
 
 /// A question under way.
-pub(crate) struct Lookup(Pin<Box<dyn Future<Output = Found> + Send>>);
+pub(crate) struct Lookup(Pin<Box<dyn Future<Output = Answered> + Send>>);
 
 impl std::fmt::Debug for Lookup {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -221,12 +189,12 @@ impl Lookup {
     }
 
     /// The answer, and what was read ahead for it. May be dropped while it waits, and called again.
-    pub(crate) async fn answer(&mut self) -> Found {
+    pub(crate) async fn answer(&mut self) -> Answered {
         self.0.as_mut().await
     }
 }
 
-async fn look(config: Config, question: Question, gtids: GtidSet, mut ahead: Ahead) -> Found {
+async fn look(config: Config, question: Question, gtids: GtidSet, mut ahead: Ahead) -> Answered {
     let mut conn = Conn::open(&config).await?;
     let mut catalog = catalog(&mut conn, &config, Some(&question.key)).await?;
     let Some(version) = catalog.tables.remove(&question.key) else {
@@ -235,10 +203,10 @@ async fn look(config: Config, question: Question, gtids: GtidSet, mut ahead: Ahe
         return Ok((Answer { question, found }, ahead));
     };
     // what was read before is gone on with, if it begins early enough
-    if !(ahead.whole && ahead.from <= question.place && question.place <= ahead.until) {
-        ahead = Ahead { from: question.place.clone(), until: Place::default(), gtids, ..Default::default() };
+    if !ahead.covers(&question.place) {
+        ahead = Ahead::of(question.place.clone(), gtids);
     }
-    if ahead.until < catalog.after {
+    if !ahead.reaches(&catalog.after) {
         let server_id = identity::server_id(&mut conn, &config).await?;
         read_ahead(conn, &config, server_id, &mut ahead, &catalog).await?;
     } else {
@@ -246,7 +214,7 @@ async fn look(config: Config, question: Question, gtids: GtidSet, mut ahead: Ahe
     }
     let found = if ahead.is_clear(&question.key, &question.place) {
         Ok(version)
-    } else if ahead.whole {
+    } else if ahead.is_whole() {
         Err("its definition is not known here, and statements about it follow, so that the server's present one may be \
              another"
             .to_owned())
@@ -255,115 +223,4 @@ async fn look(config: Config, question: Question, gtids: GtidSet, mut ahead: Ahe
             .to_owned())
     };
     Ok((Answer { question, found }, ahead))
-}
-
-/// Reads the binlog's statements up to where the catalog was read.
-async fn read_ahead(
-    conn: Conn,
-    config: &Config,
-    server_id: u32,
-    ahead: &mut Ahead,
-    catalog: &Catalog,
-) -> Result<(), Fault> {
-    let deadline = Instant::now() + AHEAD;
-    let from = match u32::try_from(ahead.from.pos) {
-        // a server without GTIDs; the place is of the server that is read
-        Ok(pos) if ahead.gtids.is_empty() && !ahead.from.file.is_empty() => From::At(&ahead.from.file, pos),
-        _ => From::Behind(&ahead.gtids),
-    };
-    let mut dump = Dump::start(conn, config, server_id, from).await?;
-    let mut at = Place::default();
-    let mut inflated = Vec::new();
-    ahead.whole = false;
-    while at < catalog.after {
-        while at < catalog.after && dump.peek()? {
-            let event = dump.event()?;
-            match event.header.kind {
-                kinds::ROTATE => {
-                    let rotate = Rotate::parse(event.body).map_err(|_| garbled())?;
-                    at = Place { file: rotate.file.to_owned(), pos: rotate.pos };
-                }
-                // the end that is read to is that of a transaction: by then all of these are whole
-                kinds::GTID => {
-                    ahead.gtids.add(&GtidEvent::parse(event.body).map_err(|_| garbled())?.gtid);
-                }
-                kinds::GTID_TAGGED => {
-                    ahead.gtids.add(&GtidEvent::parse_tagged(event.body).map_err(|_| garbled())?.gtid);
-                }
-                kinds::MARIADB_GTID => {
-                    let gtid =
-                        MariaDbGtid::parse(event.header.server_id, event.body).map_err(|_| garbled())?;
-                    ahead.gtids.add(&gtid.gtid);
-                }
-                kinds::QUERY | kinds::QUERY_COMPRESSED => {
-                    let mut body = event.body;
-                    if event.header.kind == kinds::QUERY_COMPRESSED {
-                        inflate(&event.header, body, LARGEST, &mut inflated).map_err(|_| garbled())?;
-                        body = &inflated;
-                    }
-                    let query = Query::parse(body).map_err(|_| garbled())?;
-                    if query.meaning() == Meaning::Other {
-                        note_statement(ahead, &query, catalog, at.clone());
-                    }
-                }
-                _ => {}
-            }
-            if event.header.kind != kinds::ROTATE && event.header.end != 0 {
-                at.pos = end(at.pos, &event.header);
-            }
-            dump.done();
-        }
-        if at < catalog.after && Instant::now() < deadline {
-            dump.fill(Some(deadline)).await?;
-        }
-        if ahead.last.len() > MOST || Instant::now() >= deadline {
-            return Ok(());
-        }
-    }
-    ahead.until = catalog.after.clone();
-    ahead.whole = true;
-    Ok(())
-}
-
-fn end(before: u64, header: &Header) -> u64 {
-    let end = before & !0xffff_ffff | u64::from(header.end);
-    // only a transaction can make a file grow past 4 GiB
-    if end < before && before - end > 1 << 31 { end + (1 << 32) } else { end }
-}
-
-fn garbled() -> Fault {
-    Fault::new(crate::codes::GARBLED, "an event of the binlog ahead makes no sense")
-}
-
-/// Notes where a statement about tables is.
-fn note_statement(ahead: &mut Ahead, query: &Query<'_>, catalog: &Catalog, place: Place) {
-    let said = Said::of(query, catalog.modes);
-    let Some(statement) = parse(&said.text, said.modes) else { return };
-    let mut about = |database: Option<&str>, table: &str| {
-        let key = (database.unwrap_or(&said.database).to_owned(), table.to_owned());
-        let key = if catalog.fold { (key.0.to_lowercase(), key.1.to_lowercase()) } else { key };
-        ahead.last.insert(key, place.clone());
-    };
-    match &statement {
-        Statement::Create { table, .. } => about(table.database.as_deref(), &table.table),
-        Statement::Alter { table, clauses } => {
-            about(table.database.as_deref(), &table.table);
-            for clause in clauses.iter().flatten() {
-                if let Clause::RenameTo(to) = clause {
-                    let database = to.database.as_deref().or(table.database.as_deref());
-                    about(database, &to.table);
-                }
-            }
-        }
-        Statement::Rename(pairs) => {
-            for named in pairs.iter().flat_map(|(a, b)| [a, b]) {
-                about(named.database.as_deref(), &named.table);
-            }
-        }
-        Statement::Drop(tables) => tables.iter().for_each(|t| about(t.database.as_deref(), &t.table)),
-        Statement::Unclear { names, .. } => names.iter().for_each(|n| about(Some(""), n)),
-        // the tables are gone, and the table that was asked for is there
-        Statement::DropDatabase(_) => {}
-        Statement::Truncate(_) | Statement::Untouched(_) | Statement::Database { .. } => {}
-    }
 }

@@ -5,12 +5,14 @@
 //! every table map and against the server. What cannot be known makes one table stand aside ([`Quarantined`]), with all
 //! its events kept, until somebody says what it looked like ([`Recovery`]). No statement ever stops the source.
 
+mod ahead;
 mod alter;
 mod change;
 mod charsets;
 mod clauses;
 mod columns;
 mod follow;
+mod hidden;
 mod history;
 mod images;
 mod lex;
@@ -27,11 +29,12 @@ mod version;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use ahead::{Ahead, foresee};
 pub(crate) use follow::{change_image, fuzz, kept_image};
 pub(crate) use history::{History, Sight};
 pub(crate) use images::insert;
-pub(crate) use lookup::{Ahead, Lookup, catalog};
-pub use note::{QUARANTINE_NOTES, Quarantined, quarantined_in};
+pub(crate) use lookup::{Lookup, catalog};
+pub use note::{QUARANTINE_NOTES, Quarantined};
 pub(crate) use place::Place;
 pub use recover::{Definition, Recovery, decode_quarantined};
 pub(crate) use version::Version;

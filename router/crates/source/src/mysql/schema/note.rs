@@ -39,6 +39,17 @@ pub struct Quarantined {
     pub events: u64,
 }
 
+impl Quarantined {
+    /// The quarantines that notes tell of, for whoever must know before the source is connected.
+    pub fn of_notes<'a>(notes: impl IntoIterator<Item = &'a Note>) -> Vec<Quarantined> {
+        let quarantined = |note| match read(note) {
+            Read::Quarantined(_, quarantined) => Some(quarantined),
+            _ => None,
+        };
+        notes.into_iter().filter_map(quarantined).collect()
+    }
+}
+
 const SCHEMA: &str = "schema/";
 /// How the keys of notes about tables in quarantine begin; what follows is `DB.TABLE`.
 pub const QUARANTINE_NOTES: &str = "quarantine/";
@@ -81,10 +92,4 @@ pub(super) fn read(note: &Note) -> Read {
         };
     }
     Read::Other
-}
-
-/// The tables in quarantine that notes tell of, for who asks while the server is away.
-pub fn quarantined_in(notes: &[Note]) -> Vec<Quarantined> {
-    let read = notes.iter().map(read);
-    read.filter_map(|note| if let Read::Quarantined(_, q) = note { Some(q) } else { None }).collect()
 }

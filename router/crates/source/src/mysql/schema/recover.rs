@@ -114,7 +114,10 @@ pub struct Recovery {
     key: Key,
     history: History,
     events: u64,
-    kept: u64,
+    /// Kept events that are another quarantine's, and stand first.
+    others: u64,
+    /// The first event has been met; what statements did before is in its definition.
+    begun: bool,
 }
 
 impl Recovery {
@@ -125,7 +128,28 @@ impl Recovery {
     pub fn new(definition: Definition) -> Result<Self, Fault> {
         let mut history = History::new(&crate::mysql::bench::everything(), &[], false)?;
         history.set(definition.key.clone(), Some(definition.version));
-        Ok(Recovery { key: definition.key, history, events: 0, kept: 0 })
+        Ok(Recovery { key: definition.key, history, events: 0, others: 0, begun: false })
+    }
+
+    /// Leaves out the first so many kept events: they are of an earlier quarantine of the table, and were decoded then.
+    #[must_use]
+    pub fn behind(self, others: u64) -> Self {
+        Recovery { others, ..self }
+    }
+
+    /// Events kept of a table in a block of the changelog, whichever quarantine's.
+    pub fn kept(block: &Block, database: &str, table: &str) -> u64 {
+        let virtual_table = quarantine();
+        let batches = block
+            .batches
+            .iter()
+            .filter(|b| b.table.database == virtual_table.database && b.table.table == virtual_table.table);
+        let of_table = |batch: &Batch| {
+            let text = |column: usize, row| batch.columns[column].as_string::<i32>().value(row);
+            (0..batch.kinds.len()).filter(|&row| (text(0, row), text(1, row)) == (database, table)).count()
+                as u64
+        };
+        batches.map(of_table).sum()
     }
 
     /// Goes on by another definition, where a statement between the events was not understood.
@@ -136,11 +160,6 @@ impl Recovery {
     /// Events that were decoded.
     pub fn events(&self) -> u64 {
         self.events
-    }
-
-    /// Rows events that were found kept, to be compared with [`Quarantined::events`](crate::mysql::Quarantined::events).
-    pub fn kept(&self) -> u64 {
-        self.kept
     }
 
     /// The table as it is after the last block, for [`Stream::lift`](crate::mysql::Stream::lift); `None` if a statement
@@ -176,12 +195,16 @@ impl Recovery {
                     continue;
                 }
                 if changes {
-                    if batch.columns[2].is_valid(row) {
+                    if self.begun && batch.columns[2].is_valid(row) {
                         self.follow(text(0), text(2));
                     }
                     continue;
                 }
-                self.kept += 1;
+                if self.others > 0 {
+                    self.others -= 1;
+                    continue;
+                }
+                self.begun = true;
                 let Some(txn) = block.origin.txns.get(run.txn as usize) else {
                     return Err(damaged(&self.key));
                 };
@@ -217,7 +240,8 @@ impl Recovery {
         let bytes = |column: usize| batch.columns[column].as_binary::<i32>().value(row);
         let kind = batch.columns[2].as_primitive::<Int32Type>().value(row) as u8;
         let seconds = batch.columns[5].as_primitive::<Int64Type>().value(row) as u32;
-        let map = TableMap::parse(bytes(3)).map_err(|_| damaged(&self.key))?;
+        let mariadb = from.2.gtid.as_ref().is_some_and(|g| g.domain_and_server().is_some());
+        let map = TableMap::parse(bytes(3), mariadb).map_err(|_| damaged(&self.key))?;
         let whole = if map.full {
             map
         } else {

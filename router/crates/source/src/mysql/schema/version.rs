@@ -108,6 +108,13 @@ impl Version {
             && self.columns.iter().zip(&other.columns).all(|(a, b)| same(a, b))
     }
 
+    /// Whether both give columns the same names, and the numbers of ENUM and SET the same texts.
+    pub(super) fn names_as(&self, other: &Version) -> bool {
+        let same = |a: &ColumnDef, b: &ColumnDef| a.name == b.name && a.ty.members == b.ty.members;
+        self.columns.len() == other.columns.len()
+            && self.columns.iter().zip(&other.columns).all(|(a, b)| same(a, b))
+    }
+
     /// Whether rows under this table map were written by this version.
     pub(super) fn fits(&self, map: &TableMap) -> Result<(), Misfit> {
         if self.columns.len() != map.columns.len() {

@@ -26,6 +26,8 @@ pub(super) enum Literal {
     Time,
     Bit,
     Bytes,
+    /// MariaDB's addresses and UUIDs: bytes would mean the value itself, and not how it is written.
+    Written,
     /// In this character set.
     Text(String),
 }
@@ -35,6 +37,7 @@ impl Literal {
     pub(super) fn of(raw: &RawColumn, charset: Option<&str>) -> Option<Literal> {
         use types::*;
         Some(match raw.code {
+            _ if raw.special.is_some() => Literal::Written,
             // ENUM and SET are ordered, compared and selected by their numbers
             ENUM | SET => Literal::Unsigned,
             TINY | SHORT | INT24 | LONG | LONGLONG if raw.unsigned => Literal::Unsigned,
@@ -98,6 +101,13 @@ impl Literal {
             }
             Literal::Bit if value.len() <= 8 => {
                 value.iter().fold(0u64, |all, &b| all << 8 | u64::from(b)).to_string()
+            }
+            Literal::Written => {
+                let text = std::str::from_utf8(value).map_err(|_| Garbled)?;
+                if text.bytes().any(|b| !b.is_ascii_hexdigit() && !b"-:.".contains(&b)) {
+                    return Err(Garbled);
+                }
+                format!("'{text}'")
             }
             Literal::Bytes => hex("", value),
             Literal::Text(charset) => hex(&format!("_{charset} "), value),
@@ -172,6 +182,8 @@ mod tests {
         assert_eq!(write(Literal::Bit, &[1, 2]), "258");
         assert_eq!(write(Literal::Bytes, b"\0'"), "x'0027'");
         assert_eq!(write(Literal::Text("gbk".into()), &[0xc4, 0xe3]), "_gbk x'c4e3'");
+        assert_eq!(write(Literal::Written, b"::ffff:1.2.3.4"), "'::ffff:1.2.3.4'");
+        assert!(Literal::Written.write(b"'").is_err());
         assert!(Literal::Decimal.write(b"1 OR 1").is_err());
         assert!(Literal::Float.write(b"1").is_err());
     }

@@ -3,10 +3,11 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use forebay_model::{Batch, Block, Fault, Origin, Run, Txn, keep_images};
+use forebay_model::{Batch, Block, Fault, Gtid, Origin, Run, Txn, keep_images};
 use tokio::time::Instant;
 
 use super::super::stream::Captured;
+use super::super::transactions::Asides;
 use super::Trouble;
 use super::mark::Mark;
 use super::read::WholePart;
@@ -34,11 +35,11 @@ impl Snapshots {
     }
 
     /// Gives every chunk whose time has come.
-    pub(crate) fn give(&mut self, out: &mut VecDeque<Captured>) {
+    pub(crate) fn give(&mut self, out: &mut VecDeque<Captured>, asides: &Asides, prepared: &[Gtid]) {
         if !self.between {
             return;
         }
-        self.look_at_whole();
+        self.look_at_whole(asides, prepared);
         if self.holds_stream() {
             return;
         }
@@ -47,8 +48,9 @@ impl Snapshots {
         let mut at = 0;
         while at < self.windows.len() {
             let window = &self.windows[at];
-            let due = window.chunk.as_ref().is_some_and(|c| c.mark.is_reached(&self.position));
-            if window.touched.void {
+            let due = window.chunk.as_ref().is_some_and(|c| c.mark.is_reached(&self.position, prepared));
+            let doubted = window.chunk.as_ref().is_some_and(|c| due && c.mark.is_doubted(asides));
+            if window.touched.void || doubted {
                 let (number, table, _) = window.of;
                 self.failed(number, table, Trouble::Changed);
                 (at, behind) = (0, Vec::new());
@@ -139,12 +141,18 @@ impl Snapshots {
     }
 
     /// Whether the table without a key that was begun can be given now, or was disturbed.
-    fn look_at_whole(&mut self) {
+    fn look_at_whole(&mut self, asides: &Asides, prepared: &[Gtid]) {
         let Some(whole) = self.whole.as_mut().filter(|w| !w.giving) else { return };
         if whole.touched.any {
             self.whole_disturbed();
-        } else if whole.begun.as_ref().is_some_and(|(mark, _)| mark.is_reached(&self.position)) {
-            whole.giving = true;
+        } else if let Some((mark, _)) =
+            whole.begun.as_ref().filter(|(mark, _)| mark.is_reached(&self.position, prepared))
+        {
+            if mark.is_doubted(asides) {
+                self.whole_broke(Some(Trouble::Changed));
+            } else {
+                whole.giving = true;
+            }
         }
     }
 

@@ -8,6 +8,7 @@ use super::super::wire::Conn;
 use super::read::{ChunkJob, Reading};
 use super::request::SnapshotState;
 use super::run::{Ahead, Finished, Snapshots, What, Whole, Window};
+use super::seen::Given;
 use super::window::Touched;
 
 /// Parts of a table without a key that wait to be given.
@@ -70,7 +71,7 @@ impl Snapshots {
     fn spawn(&mut self, number: u64, table: Option<(usize, Option<usize>)>) {
         let window = self.number();
         let (reading, mut conn) = (self.reading.clone(), self.idle.pop());
-        let given = self.position.gtids.clone();
+        let given = Given::new(&self.position, &self.began);
         let Some(run) = self.runs.iter_mut().find(|r| r.number == number) else { return };
         let rate = run.note.request.rows_per_second.map_or(usize::MAX, |r| r as usize);
         let Some((at, range)) = table else {

@@ -8,13 +8,14 @@
 //!
 //! 1. **A window opens.** From here on, each key that an event of the table touches, by either image, is remembered. The
 //!    stream has given everything up to a position P.
-//! 2. **The reader waits until the server has executed P** (`WAIT_FOR_EXECUTED_GTID_SET`), then sends the SELECT. A
-//!    transaction reaches the binlog, and so this stream, *before* the engine commits it: without the wait, S could lack
-//!    what the log has already, and an old row would come behind a newer event. A GTID is counted as executed only after the
-//!    engine's commit. So S includes all that was given before the window opened.
+//! 2. **The reader waits until the server's readers see P**, then sends the SELECT. A transaction reaches the binlog, and so this
+//!    stream, *before* the engine commits it: without the wait, S could lack what the log has already, and an old row would
+//!    come behind a newer event. How a server tells, by GTIDs, without them, or MariaDB, is [`seen`]'s matter. So S includes
+//!    all that was given before the window opened, here or on earlier connections.
 //! 3. **The SELECT's end is marked**: after its last row, the end of the binlog is read. What S saw was committed, so it was
-//!    in the binlog before: S lies at or before the mark W. (`gtid_executed` would not do: it lags what can be seen. On a
-//!    replica there is no such file; there, the transactions that are executed or being committed are the mark.)
+//!    in the binlog before: S lies at or before the mark W. That holds on every server, with GTIDs or without. (`gtid_executed`
+//!    would not do: it lags what can be seen. On a replica there is no such file; there, the transactions that are executed or
+//!    being committed are the mark, so a snapshot's host needs GTIDs.)
 //! 4. **When the stream has given everything up to W**, the rows whose key was not touched are given, with the stream's
 //!    position of that moment and a note of how far the table is, in one commit. Killed at any moment, a snapshot goes on
 //!    behind the last chunk that was committed.
@@ -31,6 +32,15 @@
 //! after image has k. So some image has exactly k. (An event that lacks its key, as minimal row images of strange tables
 //! might, voids the chunk.)
 //!
+//! *Which way each doubt falls:* a low watermark that is older than S, and a high one that is newer, only drop more rows,
+//! which the log tells anyhow. The opposite would be wrong, so both are taken on the side of S that is safe: the low one is
+//! proved before the SELECT, the high one is read behind it. What is assumed: engines that commit with the binlog, as InnoDB
+//! does, or under a table lock. (A MyISAM table takes an INSERT at its end beside readers, who see it a moment after it is in the
+//! binlog; set `concurrent_insert = NEVER` to have its snapshots exact under such writes. On MariaDB an XA COMMIT of a second
+//! phase is not ordered with the rest; the stream ends with a fault before it gives rows of one. And one thing stays
+//! unproved there: that the last event was no checkpoint, behind a transaction still being committed, at the very moment of
+//! connecting.)
+//!
 //! A table **without a usable key** is read by one SELECT under `START TRANSACTION WITH CONSISTENT SNAPSHOT`. Its rows have
 //! no names, so nothing can be dropped: the window must see no event of the table at all between P and W, else the read is
 //! begun again after a moment, so many times. Then the stream stands still while the rows are given, as pieces of one
@@ -40,6 +50,7 @@
 
 mod answer;
 mod bound;
+mod came;
 mod commands;
 mod filter;
 mod give;
@@ -51,6 +62,7 @@ mod read;
 mod request;
 mod rows;
 mod run;
+mod seen;
 mod shape;
 mod status;
 mod window;
@@ -58,8 +70,10 @@ mod wire;
 
 use forebay_model::Fault;
 
+pub(super) use came::Told;
 pub use request::{
     SnapshotCommand, SnapshotFault, SnapshotRequest, SnapshotState, SnapshotStatus, SnapshotTable,
+    check_request,
 };
 pub(super) use run::Snapshots;
 

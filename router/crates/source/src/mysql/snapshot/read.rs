@@ -7,19 +7,18 @@ use forebay_model::{Batch, Fault, GtidSet};
 use tokio::sync::mpsc::Sender;
 
 use super::super::catalog::{self, quoted};
+use super::super::schema::Place;
 use super::super::wire::{Conn, Flavour, Rows, WireError};
 use super::super::{Config, Limits, SnapshotSettings, faults};
 use super::answer::{Answer, More, select};
 use super::bound::{Bound, after, up_to};
 use super::mark::Mark;
 use super::rows::{Taking, key_values};
+use super::seen::{Given, in_order};
 use super::shape::{Key, Shape};
 use super::wire::Wire;
 use super::{Trouble, filter, trouble};
 use crate::codes;
-
-/// How long it may lack what the stream has read, seconds.
-const BEHIND: u32 = 10;
 
 /// Where and how to read.
 #[derive(Clone, Debug)]
@@ -28,6 +27,8 @@ pub(super) struct Reading {
     pub(super) source: Config,
     /// The server to read from, if it is another one.
     pub(super) replica: Option<Config>,
+    /// Whether the stream counts by file and offset.
+    pub(super) by_file: bool,
     pub(super) settings: SnapshotSettings,
     pub(super) limits: Limits,
 }
@@ -41,7 +42,7 @@ pub(super) struct ChunkJob {
     pub(super) rows: usize,
     pub(super) filter: Option<String>,
     /// What the stream had given when its window was opened.
-    pub(super) given: GtidSet,
+    pub(super) given: Given,
 }
 
 /// A chunk that was read.
@@ -80,13 +81,14 @@ impl Reading {
     pub(super) async fn open(&self) -> Result<Conn, Fault> {
         let config = self.replica.as_ref().unwrap_or(&self.source);
         let mut conn = Conn::open(config).await?;
-        if conn.server.flavour == Flavour::MariaDb {
+        if self.replica.is_some() && (self.by_file || conn.server.flavour == Flavour::MariaDb) {
             conn.quit().await;
-            let what =
-                format!("{} is MariaDB, whose tables cannot be read by a snapshot yet", config.address());
-            return Err(Fault::new(codes::SNAPSHOT_MARIADB, what)
-                .fix("cancel the snapshot: changes are streamed without one"));
+            let what = "a snapshot's host is joined to the stream by MySQL's GTIDs, and the source has none";
+            return Err(Fault::new(codes::SNAPSHOT_REPLICA, what).fix(
+                "leave the snapshot's host out: the source itself is read then; or set gtid_mode to ON",
+            ));
         }
+        in_order(&mut conn).await?;
         conn.query(
             "SET SESSION autocommit = 1, time_zone = '+00:00', sql_mode = '', character_set_results = NULL, \
              net_write_timeout = 3600, sql_select_limit = DEFAULT",
@@ -97,7 +99,9 @@ impl Reading {
             .await
             .map_err(|e| faults::wire(e, "cannot set up a connection for a snapshot"))?;
         // best effort: not every server has these, and a snapshot is right without them
-        for wish in ["max_execution_time = 0", "information_schema_stats_expiry = 0"] {
+        for wish in
+            ["max_execution_time = 0", "max_statement_time = 0", "information_schema_stats_expiry = 0"]
+        {
             let _ = conn.query(&format!("SET SESSION {wish}")).await;
         }
         Ok(conn)
@@ -137,27 +141,8 @@ impl Reading {
             .fix("name a replica of the source with GTIDs and no transactions of its own"))
     }
 
-    /// Waits until a reader of the server sees what the stream has given.
-    async fn sees(&self, conn: &mut Conn, given: &GtidSet) -> Result<(), Trouble> {
-        if given.is_empty() {
-            return Ok(());
-        }
-        let rows = conn
-            .query(&format!("SELECT WAIT_FOR_EXECUTED_GTID_SET('{given}', {BEHIND})"))
-            .await
-            .map_err(|e| faults::wire(e, "cannot ask what the server has executed"))?;
-        if rows.firsts().next() == Some("0") {
-            return Ok(());
-        }
-        let what =
-            format!("the server that the snapshot reads lacked transactions of the stream for {BEHIND} s");
-        Err(Fault::new(codes::SNAPSHOT_BEHIND, what)
-            .fix("look at the replication of the snapshot's host: SHOW REPLICA STATUS")
-            .into())
-    }
-
-    async fn mark(&self, conn: &mut Conn) -> Result<Mark, Fault> {
-        let mark = if self.replica.is_some() { Mark::set(conn).await } else { Mark::end(conn).await };
+    async fn mark(&self, conn: &mut Conn, low: Option<Place>) -> Result<Mark, Fault> {
+        let mark = if self.replica.is_some() { Mark::set(conn).await } else { Mark::end(conn, low).await };
         mark.map_err(|e| faults::wire(e, "cannot read where the binlog ends"))
     }
 
@@ -202,7 +187,7 @@ impl Reading {
             Some(c) => c,
             None => taken.insert(self.open().await?),
         };
-        self.sees(c, &job.given).await?;
+        let low = job.given.seen(c, self.by_file).await?;
         let mut bounds = Vec::new();
         bounds.extend(job.after.as_ref().map(|bound| after(&key.names, bound)));
         let mut until = job.until.clone();
@@ -249,7 +234,7 @@ impl Reading {
         if !whole {
             *c = self.open().await?;
         }
-        let mark = self.mark(c).await?;
+        let mark = self.mark(c, low).await?;
         if !shape.is_current(c).await? {
             *conn = taken;
             return Err(Trouble::Changed);
@@ -290,10 +275,10 @@ impl Reading {
         if !shape.is_current(&mut conn).await? {
             return Err(Trouble::Changed);
         }
-        self.sees(&mut conn, &job.given).await?;
+        let low = job.given.seen(&mut conn, self.by_file).await?;
         let failed = |e| trouble(e, &name, "cannot begin a consistent read");
         conn.query("START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY").await.map_err(failed)?;
-        let mark = self.mark(&mut conn).await?;
+        let mark = self.mark(&mut conn, low).await?;
         // nobody waits for it any more: there is nobody to tell
         let send = async |part| parts.send(Ok(part)).await.map_err(|_| Trouble::Changed);
         send(WholePart::Begun(mark, now_us())).await?;

@@ -11,11 +11,13 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
+use super::super::schema::Place;
 use super::super::stream::Captured;
 use super::super::wire::Conn;
 use super::super::{Config, Limits, SnapshotSettings};
 use super::Trouble;
 use super::bound::Bound;
+use super::came::Known;
 use super::notes::{self, RunNote, TableNote};
 use super::read::{Prepared, ReadChunk, Reading, WholePart, now_us};
 use super::request::{SnapshotFault, SnapshotState};
@@ -114,13 +116,18 @@ pub(crate) struct Snapshots {
     pub(super) position: Position,
     /// Whether it has given no piece of another one since.
     pub(super) between: bool,
+    /// Where the binlog of the stream's server ended when it was connected.
+    pub(super) began: Place,
     numbers: u64,
     /// Notes to be given with the next position.
     pub(super) dirty: BTreeMap<String, Option<Vec<u8>>>,
+    /// Tables whose rows were told, or need not be.
+    pub(super) known: Known,
 }
 
 impl Snapshots {
-    /// Goes on with what was noted, beside a stream that begins at `position`.
+    /// Goes on with what was noted, beside a stream that begins at `position`, on a server whose binlog ended at `began`, and
+    /// that counts by file and offset or by GTIDs.
     ///
     /// # Errors
     /// If a note cannot be read.
@@ -129,6 +136,7 @@ impl Snapshots {
         settings: SnapshotSettings,
         limits: Limits,
         position: Position,
+        (began, by_file): (Place, bool),
         notes: &[Note],
     ) -> Result<Self, Fault> {
         let replica = settings.replica.as_ref().map(|(host, port)| Config {
@@ -136,7 +144,7 @@ impl Snapshots {
             port: *port,
             ..config.clone()
         });
-        let reading = Reading { source: config.clone(), replica, settings, limits };
+        let reading = Reading { source: config.clone(), replica, by_file, settings, limits };
         let mut snapshots = Snapshots {
             reading: Arc::new(reading),
             runs: Vec::new(),
@@ -147,15 +155,43 @@ impl Snapshots {
             hasher: Hasher::default(),
             position,
             between: true,
+            began,
             numbers: 0,
             dirty: BTreeMap::new(),
+            known: Known::of(notes),
         };
         for (note, tables) in notes::read(notes)? {
             let tables = tables.into_iter().map(|t| snapshots.table(t)).collect();
             let number = snapshots.number();
             snapshots.runs.push(Run::new(number, note, tables));
         }
+        snapshots.cancel_strangers();
         Ok(snapshots)
+    }
+
+    /// Ends the tables that the source has captured once and does not any more: nothing is told of their changes.
+    fn cancel_strangers(&mut self) {
+        let source = self.reading.clone();
+        let mut ended = Vec::new();
+        for run in &mut self.runs {
+            for (at, table) in run.tables.iter_mut().enumerate() {
+                let note = &mut table.note;
+                let is_over = matches!(note.state, SnapshotState::Done | SnapshotState::Cancelled);
+                if !is_over && !source.source.captures(&note.database, &note.table) {
+                    tracing::warn!(
+                        snapshot = run.note.request.id,
+                        table = note.name(),
+                        "not captured any more"
+                    );
+                    note.state = SnapshotState::Cancelled;
+                    ended.push((run.number, at));
+                }
+            }
+        }
+        for (number, at) in ended {
+            self.note_table(number, at);
+            self.settle(number);
+        }
     }
 
     pub(super) fn number(&mut self) -> u64 {
@@ -272,8 +308,14 @@ impl Snapshots {
         {
             return;
         }
-        let failed = run.tables.iter().any(|t| t.note.state == SnapshotState::Failed);
-        run.note.state = if failed { SnapshotState::Failed } else { SnapshotState::Done };
+        let any = |state| run.tables.iter().any(|t| t.note.state == state);
+        run.note.state = if any(SnapshotState::Failed) {
+            SnapshotState::Failed
+        } else if any(SnapshotState::Cancelled) && !any(SnapshotState::Done) {
+            SnapshotState::Cancelled
+        } else {
+            SnapshotState::Done
+        };
         run.note.ended_us = now_us();
         tracing::info!(snapshot = run.note.request.id, state = ?run.note.state, "the snapshot is over");
         self.note_run(number);

@@ -167,10 +167,10 @@ fn is_integer(raw: &RawColumn) -> bool {
     matches!(raw.code, types::TINY | types::SHORT | types::INT24 | types::LONG | types::LONGLONG)
 }
 
-/// A column as it is selected: ENUM and SET by their numbers.
+/// A column as it is selected: ENUM and SET by their numbers, as BIGINT (which MariaDB makes of a cast only if it must).
 fn selected(raw: &RawColumn) -> String {
     let name = quoted(&raw.name);
-    if matches!(raw.code, types::ENUM | types::SET) { format!("CAST({name} AS UNSIGNED)") } else { name }
+    if matches!(raw.code, types::ENUM | types::SET) { format!("CAST({name} AS UNSIGNED) | 0") } else { name }
 }
 
 /// The first index that will do, in the server's own order: the primary key, then unique keys without NULLs.
@@ -181,6 +181,8 @@ fn key(keys: &Rows, table: &Described) -> Option<Key> {
     let hidden = |row: &[Option<String>]| {
         text(row, place("Visible")).as_deref() == Some("NO")
             || text(row, place("Ignored")).as_deref() == Some("YES")
+            // MariaDB's, of texts of any length: it has no order
+            || text(row, place("Index_type")).as_deref() == Some("HASH")
     };
     let mut names: Vec<String> = keys.rows.iter().filter_map(|r| text(r, index)).collect();
     names.dedup();
@@ -249,7 +251,7 @@ mod tests {
             ["expression", "-", "-", "", "YES"],
             ["good", "e", "-", "", "YES"],
         ];
-        assert_eq!(chosen(&unique), Some(("good".into(), vec![2], "CAST(`e` AS UNSIGNED)".into())));
+        assert_eq!(chosen(&unique), Some(("good".into(), vec![2], "CAST(`e` AS UNSIGNED) | 0".into())));
         assert_eq!(chosen(&unique[..4]), None);
         assert_eq!(chosen(&[]), None);
     }

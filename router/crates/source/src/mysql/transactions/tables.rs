@@ -76,7 +76,7 @@ impl Transactions {
         if let Some(plan) = known.and_then(|t| t.plan.clone()) {
             return Ok(Seen::Plan(plan));
         }
-        let mut map = TableMap::parse(event.body).map_err(|Garbled| self.garbled(event))?;
+        let mut map = TableMap::parse(event.body, self.is_mariadb).map_err(|Garbled| self.garbled(event))?;
         // without names the history has the types from statements and from the server
         if self.is_mariadb && map.full && map.columns.iter().any(RawColumn::may_be_special) {
             let Some(specials) = self.specials.take() else {

@@ -121,6 +121,16 @@ impl Inbox {
         }
     }
 
+    /// What has come of a packet that comes in pieces, since [`forget_begun`](Self::forget_begun); empty if none does.
+    pub(crate) fn begun(&self) -> &[u8] {
+        if self.piece.is_some() { &self.joined } else { &[] }
+    }
+
+    /// What has come of it need not be held any more.
+    pub(crate) fn forget_begun(&mut self) {
+        self.joined.clear();
+    }
+
     /// The packet at hand; empty if there is none.
     #[inline]
     pub(crate) fn packet(&self) -> &[u8] {

@@ -39,7 +39,7 @@ const MARIADB: &[Case] = &[
 /// What MariaDB does not have, or has otherwise.
 const NOT_MARIADB: [&str; 3] = ["json", "vector(3)", "varchar(10) charset gb18030"];
 
-fn cases(maria: bool) -> Vec<Case> {
+pub(crate) fn cases(maria: bool) -> Vec<Case> {
     if !maria {
         return CASES.to_vec();
     }
@@ -184,7 +184,7 @@ async fn every_type_of_both_servers_and_the_docs() {
     }
     let page = format!(
         "# Types\n\nWhat a column's value is in a change event. Every row of this table was written to a real server and came back through\n\
-         the binlog as the server's own SELECT prints it; the test that does so writes this page\n\
+         the binlog, and by a snapshot, as the server's own SELECT prints it; the test that does so writes this page\n\
          (`UPDATE=1 cargo test -p forebay-source --test it the_docs`). How a format writes each kind is said on the format's page.\n\n\
          - NULL, a value, and *absent* (a row image that lacks the column) are three things for every type.\n\
          - Texts are UTF-8, whatever the column's character set. Bytes that mean nothing in it stop the source\n  (`mysql.invalid_text`).\n\
@@ -273,16 +273,18 @@ async fn every_type_of_mariadb_without_names() {
     }
 }
 
+/// In the form that MariaDB had before 10.1, and has still in tables of that time.
+pub(crate) const OLD_TIMES: [Case; 3] = [
+    ("datetime", PLAIN, &["'0000-00-00 00:00:00'", "'2020-00-15 01:02:03'", "'9999-12-31 23:59:59'"]),
+    ("timestamp null", UNIX, &["'1970-01-01 00:00:01'", "'2038-01-19 03:14:07'"]),
+    ("time", PLAIN, &["'-838:59:59'", "'-00:00:01'", "'00:00:00'", "'838:59:59'"]),
+];
+
 #[tokio::test]
 async fn old_times_of_mariadb() {
     let server = Server::start_mariadb(&["--mysql56-temporal-format=OFF"]).await.expect("a MariaDB");
     let (database, mut stream, mut conn) = prepare(&server, "old").await;
-    let cases: [Case; 3] = [
-        ("datetime", PLAIN, &["'0000-00-00 00:00:00'", "'2020-00-15 01:02:03'", "'9999-12-31 23:59:59'"]),
-        ("timestamp null", UNIX, &["'1970-01-01 00:00:01'", "'2038-01-19 03:14:07'"]),
-        ("time", PLAIN, &["'-838:59:59'", "'-00:00:01'", "'00:00:00'", "'838:59:59'"]),
-    ];
-    for (i, case) in cases.iter().enumerate() {
+    for (i, case) in OLD_TIMES.iter().enumerate() {
         differ(&mut conn, &mut stream, &case_table(format!("t{i}"), case)).await;
     }
     database

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use forebay_kit::Server;
 use forebay_kit::mysql_async::prelude::Queryable as _;
 use forebay_source::mysql::SnapshotRequest;
 
@@ -46,23 +47,47 @@ const KEYS: &[(&str, &str)] = &[
     ("a INT, UNIQUE KEY (a)", "IF(i % 2, i, NULL)"),
 ];
 
+/// MariaDB's own.
+const MARIADB: &[(&str, &str)] = &[
+    (
+        "a UUID, PRIMARY KEY (a)",
+        "CONCAT('00112233-4455-', IF(i % 2, '1', '6'), HEX(256 + i), '-8899-aabbccdd', 'ee', LPAD(i, 2, '0'))",
+    ),
+    ("a INET6, b INET4, PRIMARY KEY (b, a)", "CONCAT('2001:db8::', HEX(i)), CONCAT('10.0.', i % 9, '.200')"),
+    ("a INET6, PRIMARY KEY (a)", "CONCAT('::ffff:192.168.1.', i)"),
+    ("a TEXT NOT NULL, UNIQUE KEY (a)", "CONCAT('long ', i)"),
+];
+
 #[tokio::test]
 async fn every_key_pages_each_row_once() {
-    let server = forebay_kit::mysql().await;
-    let database = server.database("keys").await.unwrap();
+    page_all(forebay_kit::mysql().await, KEYS).await;
+}
+
+#[tokio::test]
+async fn every_key_of_mariadb_pages_each_row_once() {
+    let keys: Vec<(String, &str)> = (KEYS.iter().chain(MARIADB))
+        .map(|(key, values)| (key.replace("utf8mb4_0900_ai_ci", "utf8mb4_uca1400_ai_ci"), *values))
+        .collect();
+    let keys: Vec<(&str, &str)> = keys.iter().map(|(key, values)| (&**key, *values)).collect();
+    page_all(forebay_kit::mariadb().await, &keys).await;
+}
+
+async fn page_all(server: &Server, keys: &[(&str, &str)]) {
+    let database = server.database("keys").await.expect("the server does it");
     let config = config(server, &[format!("{}.*", database.name())]);
-    let mut conn = database.connect().await.unwrap();
-    conn.query_drop("SET SESSION sql_mode = '', time_zone = '+00:00'").await.unwrap();
+    let mut conn = database.connect().await.expect("the server does it");
+    conn.query_drop("SET SESSION sql_mode = '', time_zone = '+00:00'").await.expect("the server does it");
     let mut wanted: BTreeMap<String, Vec<String>> = BTreeMap::new();
-    for (n, (key, values)) in KEYS.iter().enumerate() {
-        conn.query_drop(format!("CREATE TABLE k{n:02} (n INT, {key})")).await.unwrap();
+    for (n, (key, values)) in keys.iter().enumerate() {
+        conn.query_drop(format!("CREATE TABLE k{n:02} (n INT, {key})")).await.expect("the server does it");
         conn.query_drop(format!(
             "INSERT INTO k{n:02} WITH RECURSIVE s (i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM s WHERE i < 80) \
              SELECT i, {values} FROM s"
         ))
         .await
         .unwrap_or_else(|e| panic!("{key}: {e}"));
-        let ids: Vec<String> = conn.query(format!("SELECT n FROM k{n:02} ORDER BY n")).await.unwrap();
+        let ids: Vec<String> =
+            conn.query(format!("SELECT n FROM k{n:02} ORDER BY n")).await.expect("the server does it");
         assert_eq!(ids.len(), 81, "{key}");
         wanted.insert(format!("k{n:02}"), ids);
     }
@@ -76,20 +101,21 @@ async fn every_key_pages_each_row_once() {
     for batch in log.blocks.iter().flat_map(|b| &b.batches) {
         let rows = got.entry(batch.table.table.clone()).or_default();
         for row in 0..batch.rows() {
-            let n = text::cell(&batch.table.columns[0].ty, &batch.columns[0], row).unwrap();
-            rows.push((n.parse().unwrap(), n));
+            let n =
+                text::cell(&batch.table.columns[0].ty, &batch.columns[0], row).expect("the server does it");
+            rows.push((n.parse().expect("the server does it"), n));
         }
     }
     for (table, wanted) in &wanted {
         let mut rows = got.remove(table).unwrap_or_default();
         rows.sort();
         let rows: Vec<String> = rows.into_iter().map(|(_, n)| n).collect();
-        let key = KEYS[table[1..].parse::<usize>().unwrap()].0;
+        let key = keys[table[1..].parse::<usize>().expect("the server does it")].0;
         assert_eq!(rows, *wanted, "{key}");
     }
-    for (table, (key, _)) in end.tables.iter().zip(KEYS) {
+    for (table, (key, _)) in end.tables.iter().zip(keys) {
         // 81 rows in chunks of 4, if there is a key
-        let paged = key.contains("PRIMARY") || key.contains("NOT NULL");
+        let paged = key.contains("PRIMARY") || key.contains("INT NOT NULL");
         assert_eq!(table.chunks > 1, paged, "{key}: {table:?}");
         assert_eq!((table.rows, table.permille), (81, 1000), "{key}");
     }

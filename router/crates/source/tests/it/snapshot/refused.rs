@@ -1,7 +1,8 @@
 //! What no snapshot can read ends that snapshot, and never the stream.
 
+use forebay_kit::Server;
 use forebay_source::codes;
-use forebay_source::mysql::{SnapshotRequest, SnapshotState};
+use forebay_source::mysql::{SnapshotRequest, SnapshotSettings, SnapshotState};
 
 use super::super::{changes, config};
 use super::{Log, begin, finish, next, one, small};
@@ -36,20 +37,39 @@ async fn a_text_that_is_none() {
     assert_eq!(changes(&log.blocks[0]), ["good +2"]);
 }
 
-#[tokio::test]
-async fn a_server_of_mariadb() {
-    let server = forebay_kit::mariadb().await;
-    let database = server.database("nosnapshot").await.unwrap();
-    database.exec("CREATE TABLE t (id INT PRIMARY KEY); INSERT INTO t VALUES (1)").await.unwrap();
+/// What ends a snapshot of everything on this server.
+async fn refusal(server: &Server, settings: SnapshotSettings) -> String {
+    let database = server.database("refused").await.expect("the server does it");
+    database
+        .exec("CREATE TABLE t (id INT PRIMARY KEY); INSERT INTO t VALUES (1)")
+        .await
+        .expect("the server does it");
     let mut log = Log::default();
-    let mut capture = log.connect(&config(server, &[format!("{}.*", database.name())]), small(100)).await;
+    let mut capture = log.connect(&config(server, &[format!("{}.*", database.name())]), settings).await;
     begin(&mut capture, SnapshotRequest::all("all"));
     let end = finish(&mut capture, &mut log, "all").await;
-    let fault = end.fault.as_ref().expect("a fault");
-    assert_eq!((end.state, fault.code.as_str()), (SnapshotState::Failed, codes::SNAPSHOT_MARIADB.name));
-    database.exec("INSERT INTO t VALUES (2)").await.unwrap();
+    assert_eq!(end.state, SnapshotState::Failed, "{end:?}");
+    // the stream goes on
+    database.exec("INSERT INTO t VALUES (2)").await.expect("the server does it");
     while log.blocks.is_empty() {
-        log.add(next(&mut capture).await.unwrap());
+        log.add(next(&mut capture).await.expect("the server does it"));
     }
     assert_eq!(changes(&log.blocks[0]), ["t +2"]);
+    end.fault.expect("a fault").code
+}
+
+#[tokio::test]
+async fn a_host_of_its_own_without_gtids() {
+    let off = Server::start(&["--gtid-mode=OFF", "--enforce-gtid-consistency=OFF"]).await.unwrap();
+    for server in [&off, forebay_kit::mariadb().await] {
+        let replica = Some((server.host().to_owned(), server.port()));
+        let code = refusal(server, SnapshotSettings { replica, ..small(100) }).await;
+        assert_eq!(code, codes::SNAPSHOT_REPLICA.name);
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_commits_in_no_order() {
+    let server = Server::start_mariadb(&["--binlog-optimize-thread-scheduling=OFF"]).await.unwrap();
+    assert_eq!(refusal(&server, small(100)).await, codes::SNAPSHOT_ORDER.name);
 }

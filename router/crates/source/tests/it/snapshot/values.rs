@@ -4,34 +4,48 @@ use std::collections::HashMap;
 
 use arrow_array::cast::AsArray as _;
 use arrow_array::types::Int32Type;
+use forebay_kit::Server;
 use forebay_kit::mysql_async::prelude::Queryable as _;
 use forebay_model::{Batch, Kind};
 use forebay_source::mysql::{SnapshotRequest, catalog};
 
-use super::super::differ::{Table, as_shown, case_table, fill, random_table, seed};
-use super::super::types::CASES;
+use super::super::differ::{OLD_TIMES, Table, as_shown, case_table, cases, fill, random_table, seed};
 use super::super::{config, text};
 use super::{Log, begin, done, finish, next, small};
 
 #[tokio::test]
 async fn every_type_comes_out_the_same() {
+    for (at, server) in [forebay_kit::mysql().await, forebay_kit::mariadb().await].into_iter().enumerate() {
+        let cases = cases(at == 1);
+        let tables: Vec<Table> =
+            cases.iter().enumerate().map(|(i, case)| case_table(format!("t{i}"), case)).collect();
+        by_both_ways(server, "same", &tables).await;
+    }
+}
+
+#[tokio::test]
+async fn old_times_of_mariadb_come_out_the_same() {
+    let server = Server::start_mariadb(&["--mysql56-temporal-format=OFF"]).await.expect("a MariaDB");
     let tables: Vec<Table> =
-        CASES.iter().enumerate().map(|(i, case)| case_table(format!("t{i}"), case)).collect();
-    by_both_ways("same", &tables).await;
+        OLD_TIMES.iter().enumerate().map(|(i, case)| case_table(format!("t{i}"), case)).collect();
+    by_both_ways(&server, "oldsame", &tables).await;
 }
 
 #[tokio::test]
 async fn random_tables_come_out_the_same() {
     let seed = seed();
     eprintln!("FOREBAY_SEED={seed}");
-    let tables: Vec<Table> = (0..12).map(|i| random_table(seed + i, format!("t{i}"), false)).collect();
-    by_both_ways("samerandom", &tables).await;
+    for (at, server) in [forebay_kit::mysql().await, forebay_kit::mariadb().await].into_iter().enumerate() {
+        let tables: Vec<Table> = (0..12).map(|i| random_table(seed + i, format!("t{i}"), at == 1)).collect();
+        by_both_ways(server, "samerandom", &tables).await;
+    }
 }
 
 /// Holds every value by snapshot against the value by stream and against the server's own words.
-async fn by_both_ways(prefix: &str, tables: &[Table]) {
-    let server = forebay_kit::mysql().await;
+async fn by_both_ways(server: &Server, prefix: &str, tables: &[Table]) {
     let database = server.database(prefix).await.expect("a database");
+    let utf8 = format!("ALTER DATABASE `{}` CHARACTER SET utf8mb4", database.name());
+    database.exec(&utf8).await.expect("utf8mb4");
     let config = config(server, &[format!("{}.*", database.name())]);
     let mut log = Log::default();
     let mut capture = log.connect(&config, small(3)).await;
@@ -110,6 +124,41 @@ async fn every_schema_comes_out_the_same() {
                 PRIMARY KEY (`sel``ect`, a(5)), KEY f ((u + 1)), KEY m ((CAST(j AS UNSIGNED ARRAY)))
             );
             INSERT INTO t (a, `sel``ect`, u, big, dz, hidden, e) VALUES ('key', 7, 65535, 18446744073709551615, 1.5, 3, 'ý')",
+        )
+        .await
+        .unwrap();
+    while log.blocks.is_empty() {
+        log.add(next(&mut capture).await.unwrap());
+    }
+    let streamed = log.blocks.remove(0).batches.remove(0);
+    begin(&mut capture, SnapshotRequest::all("all"));
+    done(&finish(&mut capture, &mut log, "all").await);
+    let batch = &log.blocks[0].batches[0];
+    assert_eq!(batch.table, streamed.table);
+    assert_eq!(text::row(batch, 0), text::row(&streamed, 0));
+    assert_eq!(catalog(&config).await.unwrap(), [streamed.table]);
+}
+
+#[tokio::test]
+async fn every_schema_of_mariadb_comes_out_the_same() {
+    let server = forebay_kit::mariadb().await;
+    let database = server.database("mariaschema").await.unwrap();
+    let config = config(server, &[format!("{}.t", database.name())]);
+    let mut log = Log::default();
+    let mut capture = log.connect(&config, small(100)).await;
+    database
+        .exec(
+            "CREATE TABLE t (
+                a VARCHAR(64) CHARSET utf8mb4 NOT NULL, `sel``ect` INT UNSIGNED, b CHAR(10) CHARSET latin1, y YEAR,
+                u SMALLINT UNSIGNED ZEROFILL, d DECIMAL(12,3) UNSIGNED, e ENUM('x','it''s') CHARSET latin1, s SET('p','q'),
+                x TEXT COMPRESSED, z VARBINARY(9) COMPRESSED, v VARCHAR(40) CHARSET latin1 COMPRESSED, g POINT, j JSON, w BIT(9),
+                t3 TIME(3), f FLOAT UNSIGNED, big BIGINT UNSIGNED, hidden INT INVISIBLE, uu UUID NOT NULL, i6 INET6, i4 INET4,
+                gen INT AS (`sel``ect` + 1) VIRTUAL, kept INT AS (`sel``ect` + 2) STORED, ts TIMESTAMP(6) NULL, dt DATETIME,
+                c16 VARCHAR(9) CHARSET utf16 COLLATE utf16_uca1400_ai_ci,
+                PRIMARY KEY (uu, `sel``ect`)
+            );
+            INSERT INTO t (a, `sel``ect`, u, big, hidden, e, uu, i6, x, v, c16)
+            VALUES ('key', 7, 65535, 18446744073709551615, 3, 'x', UUID(), '::1', 'text', 'é', 'č😀')",
         )
         .await
         .unwrap();

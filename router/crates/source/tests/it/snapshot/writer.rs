@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::hash::{BuildHasher as _, RandomState};
 
 use forebay_kit::mysql_async::prelude::Queryable as _;
-use forebay_kit::{Database, Writer};
-use forebay_model::Op;
+use forebay_kit::{Database, Server, Writer};
+use forebay_model::{Op, Position};
 use forebay_source::mysql::{SnapshotRequest, SnapshotSettings};
 
 use super::super::{config, text};
@@ -44,7 +44,10 @@ pub(super) fn fold(log: &Log, table: &str, key: &[usize]) -> BTreeMap<String, St
 /// Rows of `accounts` that are there before anything is read.
 async fn fill(database: &Database, rows: u32) {
     let mut conn = database.connect().await.expect("the server does it");
-    conn.query_drop("SET SESSION cte_max_recursion_depth = 1000000").await.expect("the server does it");
+    // each server has its own name for it
+    for name in ["cte_max_recursion_depth", "max_recursive_iterations"] {
+        let _ = conn.query_drop(format!("SET SESSION {name} = 1000000")).await;
+    }
     conn.query_drop(format!(
         "INSERT INTO accounts WITH RECURSIVE n (i) AS (SELECT 10001 UNION ALL SELECT i + 1 FROM n WHERE i < {}) \
          SELECT i * 7, 1, CONCAT('name ', i), NULL, '0', 'NSW', i, NULL, TRUE FROM n",
@@ -64,27 +67,53 @@ const ACCOUNTS: &str = "SELECT CONCAT_WS(',', id, version, name, COALESCE(email,
     COALESCE(note, 'NULL'), enabled) FROM accounts ORDER BY CAST(id AS CHAR) COLLATE utf8mb4_bin";
 
 /// Reads on until the log has all that the server has.
-pub(super) async fn catch_up(
-    capture: &mut forebay_source::mysql::Capture,
-    log: &mut Log,
-    server: &forebay_kit::Server,
-) {
-    let (_, _, executed) = server.binlog_end().await.expect("the server does it");
+pub(super) async fn catch_up(capture: &mut forebay_source::mysql::Capture, log: &mut Log, server: &Server) {
+    let (file, pos, executed) = server.binlog_end().await.expect("the server does it");
     let executed: forebay_model::GtidSet = executed.parse().expect("the server does it");
-    while !log.position.as_ref().is_some_and(|p| executed.is_subset(&p.gtids)) {
+    let there = |p: &Position| match executed.is_empty() {
+        true => (&p.file, p.pos) >= (&file, pos),
+        false => executed.is_subset(&p.gtids),
+    };
+    while !log.position.as_ref().is_some_and(there) {
         log.add(next(capture).await.expect("the server does it"));
     }
 }
 
+/// A server that gives no GTIDs.
+async fn without_gtids() -> Server {
+    Server::start(&["--gtid-mode=OFF", "--enforce-gtid-consistency=OFF"]).await.expect("a MySQL")
+}
+
 #[tokio::test]
 async fn under_a_writer_the_log_folds_to_the_table() {
-    let server = forebay_kit::mysql().await;
-    let database = server.database("under").await.unwrap();
+    under_a_writer(forebay_kit::mysql().await).await;
+}
+
+#[tokio::test]
+async fn under_a_writer_of_mariadb_the_log_folds_to_the_table() {
+    under_a_writer(forebay_kit::mariadb().await).await;
+}
+
+#[tokio::test]
+async fn under_a_writer_without_gtids_the_log_folds_to_the_table() {
+    under_a_writer(&without_gtids().await).await;
+}
+
+/// A database whose texts may be any.
+async fn database(server: &Server, prefix: &str) -> Database {
+    let database = server.database(prefix).await.expect("a database");
+    let utf8 = format!("ALTER DATABASE `{}` CHARACTER SET utf8mb4", database.name());
+    database.exec(&utf8).await.expect("utf8mb4");
+    database
+}
+
+async fn under_a_writer(server: &Server) {
+    let database = database(server, "under").await;
     let config = config(server, &[format!("{}.*", database.name())]);
     let mut log = Log::default();
-    let mut writer = Writer::new(&database, 21).await.unwrap();
+    let mut writer = Writer::new(&database, 21).await.expect("the server does it");
     fill(&database, 3_000).await;
-    writer.write(1000).await.unwrap();
+    writer.write(1000).await.expect("the server does it");
     let mut capture = log.connect(&config, small(1500)).await;
     let running = writer.start(200);
     // one after the other: each must leave the log right
@@ -98,7 +127,7 @@ async fn under_a_writer_the_log_folds_to_the_table() {
         rows += end.rows;
         superseded += end.tables[0].superseded;
     }
-    let writer = running.stop().await.unwrap();
+    let writer = running.stop().await.expect("the server does it");
     catch_up(&mut capture, &mut log, server).await;
     eprintln!("{rows} rows, {superseded} superseded, {} changes", writer.changes().len());
     assert_eq!(rows, log.snapshot_rows() as u64);
@@ -109,25 +138,38 @@ async fn under_a_writer_the_log_folds_to_the_table() {
 
 #[tokio::test]
 async fn dropped_anywhere_it_goes_on_where_it_was() {
-    let server = forebay_kit::mysql().await;
-    let database = server.database("resume").await.unwrap();
+    drop_anywhere(forebay_kit::mysql().await).await;
+}
+
+#[tokio::test]
+async fn dropped_anywhere_on_mariadb_it_goes_on_where_it_was() {
+    drop_anywhere(forebay_kit::mariadb().await).await;
+}
+
+#[tokio::test]
+async fn dropped_anywhere_without_gtids_it_goes_on_where_it_was() {
+    drop_anywhere(&without_gtids().await).await;
+}
+
+async fn drop_anywhere(server: &Server) {
+    let database = database(server, "resume").await;
     let config = config(server, &[format!("{}.*", database.name())]);
     let mut log = Log::default();
-    let mut writer = Writer::new(&database, 22).await.unwrap();
+    let mut writer = Writer::new(&database, 22).await.expect("the server does it");
     fill(&database, 4_000).await;
-    writer.write(1000).await.unwrap();
+    writer.write(1000).await.expect("the server does it");
     let running = writer.start(200);
     let random = RandomState::new();
     let mut capture = log.connect(&config, small(400)).await;
     begin(&mut capture, SnapshotRequest { rows_per_second: Some(4000), ..SnapshotRequest::all("all") });
     // the request must be durable before anything is dropped
     while log.notes.is_empty() {
-        log.add(next(&mut capture).await.unwrap());
+        log.add(next(&mut capture).await.expect("the server does it"));
     }
     let (mut drops, mut rows) = (0, 0);
     while drops < 20 && !status(&capture, "all").state.is_over() {
         for _ in 0..1 + random.hash_one(drops) % 12 {
-            log.add(next(&mut capture).await.unwrap());
+            log.add(next(&mut capture).await.expect("the server does it"));
         }
         drop(capture);
         let settings = SnapshotSettings { readers: 1 + drops % 3, ..small(400) };
@@ -138,7 +180,7 @@ async fn dropped_anywhere_it_goes_on_where_it_was() {
     }
     let end = finish(&mut capture, &mut log, "all").await;
     done(&end);
-    let _writer = running.stop().await.unwrap();
+    let _writer = running.stop().await.expect("the server does it");
     catch_up(&mut capture, &mut log, server).await;
     eprintln!("{drops} drops, {} rows, {} superseded", end.rows, end.tables[0].superseded);
     assert!(drops > 5 && end.tables[0].superseded > 0);

@@ -150,6 +150,41 @@ fn a_difference_to_the_catalog_is_a_hidden_change() {
 }
 
 #[test]
+fn rows_that_may_be_of_before_or_after_a_hidden_change_are_not_read() {
+    let cases = [
+        (&[][..], "CREATE TABLE t (a INT, b INT)", 2, "a,b"),
+        (&[], "CREATE TABLE t (a INT, c INT)", 2, "aside"),
+        // of before, since only that fits
+        (&[], "CREATE TABLE t (a INT, c INT, b INT)", 2, "a,b"),
+        (&[], "CREATE TABLE t (a INT, c INT, b INT)", 3, "aside"),
+        // not hidden
+        (&["ALTER TABLE t RENAME COLUMN b TO c"], "CREATE TABLE t (a INT, c INT)", 2, "a,b"),
+        (&["DROP TABLE t", "CREATE TABLE t (x INT)"], "CREATE TABLE t (x INT)", 2, "a,b"),
+        // hidden before a statement that is not
+        (&["ALTER TABLE t ADD n INT"], "CREATE TABLE t (a INT, c INT, n INT)", 2, "aside"),
+        // a type that is only spelt otherwise
+        (&["ALTER TABLE t MODIFY a FLOAT"], "CREATE TABLE t (a DOUBLE, b INT)", 2, "a,b"),
+    ];
+    for (ahead, now, columns, wanted) in cases {
+        let mut history = history();
+        history.set(key("t"), Some(version("CREATE TABLE t (a INT, b INT)")));
+        history.learn(catalog(now, 100));
+        if let Some((mut shadow, _)) = history.shadow() {
+            for sql in ahead {
+                say(&mut shadow, sql);
+            }
+            history.suspect(&shadow);
+        }
+        assert_eq!(see(&mut history, columns, 50), wanted, "{ahead:?} {now}");
+    }
+    // nor is anything looked for where the rows name their columns
+    let mut history = history();
+    history.set(key("t"), Some(version("CREATE TABLE t (a INT, b INT)")));
+    history.learn(Catalog { names_in_binlog: true, ..catalog("CREATE TABLE t (a INT, c INT)", 100) });
+    assert!(history.shadow().is_none());
+}
+
+#[test]
 fn notes_of_another_place_are_void() {
     let mut history = history();
     say(&mut history, "CREATE TABLE t (a INT)");
