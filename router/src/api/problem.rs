@@ -140,6 +140,7 @@ fn status_of(fault: &Fault) -> StatusCode {
         (_, code) if code == engine::codes::NOT_QUARANTINED || code == mysql::DEFINITION => {
             StatusCode::UNPROCESSABLE_ENTITY
         }
+        (_, code) if code == engine::codes::KEPT_MISSING => StatusCode::CONFLICT,
         (_, code) if code == mysql::SNAPSHOT_EXISTS => StatusCode::CONFLICT,
         (_, code) if code == mysql::SNAPSHOT_REQUEST => StatusCode::UNPROCESSABLE_ENTITY,
         ("definition" | "transform", _) => StatusCode::UNPROCESSABLE_ENTITY,

@@ -35,6 +35,7 @@ pub(super) struct ReleaseRequest {
     responses(
         (status = 204, description = "They are decoded or dropped, and the quarantine is over"),
         (status = 404, description = "There is no such source", body = ProblemAnswer, content_type = "application/problem+json"),
+        (status = 409, description = "Not all that was kept is there any more", body = ProblemAnswer, content_type = "application/problem+json"),
         (status = 422, description = "The definition does not fit", body = ProblemAnswer, content_type = "application/problem+json"),
         (status = 503, description = "The source is not connected", body = ProblemAnswer, content_type = "application/problem+json"),
     )

@@ -85,7 +85,7 @@ pub(super) fn table(status: &Value) -> String {
                 let (since, events, reason) = (part("since"), part("events"), part("reason"));
                 out += &format!(
                     "\n{source}: {table} stands aside since {since}, {events} events are kept: {reason} [mysql.quarantined]\n  \
-                     fix: say what it looked like: POST /v1/sources/{source}/release\n"
+                     fix: say what it looked like: forebay release {source} {table} --definition FILE\n"
                 );
             }
             if let Some(reason) = row["waits_for"].as_str() {

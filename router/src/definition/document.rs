@@ -50,7 +50,7 @@ pub struct SourceDef {
     pub retain: RetainDef,
     /// The most disk that this source's changes may take, in bytes, at least 1 MiB (1048576). When it is reached, changes
     /// that every route has passed go first; then reading waits until routes have moved on. Nothing is dropped that a route
-    /// has not passed. Default: no limit but the disk's own.
+    /// has not passed, or that a table in quarantine needs; to release one may take more. Default: no limit but the disk's own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(minimum = 1_048_576)]
     pub disk_limit_bytes: Option<u64>,

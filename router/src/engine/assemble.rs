@@ -59,6 +59,7 @@ pub(super) fn snapshot_settings(def: &SourceDef) -> mysql::SnapshotSettings {
         replica: set.replica.as_ref().map(|replica| (replica.host.clone(), replica.port)),
         readers: set.readers.map_or(default.readers, |n| n as usize),
         chunk_rows: set.chunk_rows.map_or(default.chunk_rows, |n| n as usize),
+        new_tables: def.takes_snapshots(),
         ..default
     }
 }

@@ -78,6 +78,13 @@ pub const NOT_QUARANTINED: Code = Code {
     meaning: "The table is not in quarantine: its events are decoded as they come.",
 };
 
+/// Events of a table in quarantine that are gone.
+pub const KEPT_MISSING: Code = Code {
+    name: "engine.kept_missing",
+    class: Class::Fatal,
+    meaning: "Not all events that were kept of the table in quarantine are in the changelog; releasing it would lose the others unsaid.",
+};
+
 /// All of them.
 pub const ALL: &[Code] = &[
     TOO_MANY,
@@ -90,6 +97,7 @@ pub const ALL: &[Code] = &[
     NO_LOG,
     NOT_CONNECTED,
     NOT_QUARANTINED,
+    KEPT_MISSING,
     NO_TABLE,
     REPLACED_LOG,
     SOURCE_CHANGED,

@@ -2,7 +2,7 @@
 
 use forebay_changelog::Log;
 use forebay_model::{Fault, Offset};
-use forebay_source::mysql;
+use forebay_source::mysql::{self, Quarantined};
 use forebay_store::Checkpoint;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -156,7 +156,12 @@ fn no_log(source: &str) -> Fault {
 fn source_status(name: &str, source: &RunningSource) -> SourceStatus {
     let reading = source.reading.borrow().clone();
     let log = source.log.as_ref().map(|log| (log.state(), log.position()));
-    let waits_for = log.as_ref().and_then(|(state, _)| state.paused.clone());
+    let mut waits_for = log.as_ref().and_then(|(state, _)| state.paused.clone());
+    if let Some(first) = reading.quarantined.first()
+        && source.log.as_ref().is_some_and(Log::is_full)
+    {
+        waits_for = Some(held_by(name, first, reading.quarantined.len() - 1));
+    }
     SourceStatus {
         name: name.to_owned(),
         state: match reading.state {
@@ -175,4 +180,15 @@ fn source_status(name: &str, source: &RunningSource) -> SourceStatus {
         tls: reading.tls,
         quarantined: reading.quarantined,
     }
+}
+
+/// Why a full changelog cannot forget anything while a table is in quarantine.
+fn held_by(source: &str, table: &Quarantined, more: usize) -> String {
+    let name = format!("{}.{}", table.database, table.table);
+    let more = if more == 0 { String::new() } else { format!(" (and {more} more)") };
+    format!(
+        "the changelog has reached its disk limit, and table {name}{more} is in quarantine: what was read since {} is kept until \
+         that is over; say what the table looked like (forebay release {source} {name}), or raise disk_limit_bytes",
+        table.since
+    )
 }

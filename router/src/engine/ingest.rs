@@ -4,7 +4,7 @@
 //! full, by not accepting more (invariant 6).
 
 use std::collections::BTreeSet;
-use std::convert::Infallible;
+use std::pin::pin;
 use std::time::{Duration, Instant};
 
 use forebay_changelog::{Entry, Log};
@@ -14,8 +14,9 @@ use forebay_source::mysql;
 use forebay_source::mysql::{Definition, Quarantined, SnapshotCommand, SnapshotRequest, SnapshotStatus};
 use tokio::sync::{mpsc, oneshot, watch};
 
+use super::kept::Kept;
+use super::quarantine::{self, Released};
 use super::status::{FaultView, SourceState, now_us};
-use super::{codes, quarantine};
 
 /// A fault of a source that waiting alone does not mend: somebody mends the server, and nobody tells us. Look again.
 pub(super) const LOOK_AGAIN: Duration = Duration::from_secs(60);
@@ -23,6 +24,10 @@ pub(super) const LOOK_AGAIN: Duration = Duration::from_secs(60);
 const CAPTURED: &str = "captured";
 /// A server that says nothing for so long has said everything.
 const QUIET: Duration = Duration::from_secs(2);
+/// How often what waits for the changelog looks whether it is full.
+const LOOK: Duration = Duration::from_millis(50);
+/// So many orders at most wait for room in the changelog.
+const MOST_CARRIED: usize = 16;
 
 /// What a source tells of its reading.
 #[derive(Clone, Debug)]
@@ -65,6 +70,8 @@ pub(super) struct Ingest {
     /// Whether tables that are new here are read as they stand.
     pub(super) takes_snapshots: bool,
     pub(super) orders: mpsc::Receiver<Order>,
+    /// Orders that the next session carries out before it reads anything.
+    pub(super) carried: Vec<Order>,
 }
 
 /// Something that is to be done by the source's own task, at a place among its changes.
@@ -83,6 +90,27 @@ pub(super) enum What {
     Release(Definition),
 }
 
+/// Orders that are being carried out.
+#[derive(Debug, Default)]
+struct Pending {
+    /// Until what the stream gives first has come.
+    releases: Vec<(Definition, Done)>,
+    /// Until their notes are durable.
+    commands: Vec<(SnapshotCommand, Done)>,
+}
+
+/// Where the answer to an order goes.
+type Done = oneshot::Sender<Result<(), Fault>>;
+
+impl Pending {
+    /// As orders again.
+    fn into_orders(self) -> impl Iterator<Item = Order> {
+        let releases = self.releases.into_iter().map(|(d, done)| Order { what: What::Release(d), done });
+        let commands = self.commands.into_iter().map(|(c, done)| Order { what: What::Snapshot(c), done });
+        releases.chain(commands)
+    }
+}
+
 /// Where a source begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Begin {
@@ -99,7 +127,7 @@ impl Ingest {
         loop {
             let before = self.log.position();
             self.reading.send_modify(|r| r.state = SourceState::Starting);
-            let Err(fault) = self.session().await;
+            let Err(fault) = self.session().await else { continue };
             // progress since the last failure means that this is a new one
             attempt = if self.log.position() == before { attempt + 1 } else { 1 };
             let after = match policy::decide(fault.class(), attempt, fault.wait_asked(), rand()) {
@@ -121,40 +149,51 @@ impl Ingest {
         }
     }
 
-    /// One connection's life.
-    async fn session(&mut self) -> Result<Infallible, Fault> {
+    /// One connection's life. Without a fault it ends when an order waits that must not wait for room in the changelog: what
+    /// waits there is read again, behind the order.
+    async fn session(&mut self) -> Result<(), Fault> {
         // what the last connection left of an unfinished transaction comes again whole
-        self.log.flush().await?;
-        self.log.discard_open().await?;
+        if flushed(&self.log).await? {
+            self.log.discard_open().await?;
+        } else if self.log.position().is_some() {
+            self.log.discard_queued().await?;
+        } else {
+            // nothing says where to read it again
+            self.log.flush().await?;
+            self.log.discard_open().await?;
+        }
         let start = match (self.log.position(), self.begin) {
             (Some(position), _) => mysql::Start::At(position),
             (None, Begin::Earliest) => mysql::Start::Earliest,
             (None, Begin::Now) => mysql::Start::Now,
         };
         let notes = self.notes().await?;
+        let mut kept = Kept::of(&notes);
+        self.reading.send_modify(|r| r.quarantined = Quarantined::of_notes(&notes));
         let limits = mysql::Limits::default();
         let mut capture =
             mysql::Capture::connect(&self.config, start, limits, self.settings.clone(), &notes).await?;
         let mut to_note = self.begin_snapshots(&mut capture, &notes)?;
-        let mut releases: Vec<(Definition, oneshot::Sender<Result<(), Fault>>)> = Vec::new();
-        let mut ordered: Vec<oneshot::Sender<Result<(), Fault>>> = Vec::new();
         tracing::info!(source = self.name, position = ?self.log.position().map(|p: Position| p.gtids.to_string()), "reading");
         let bytes_before = self.reading.borrow().bytes_read;
         let mut told = Instant::now() - Duration::from_secs(1);
+        let mut pending = Pending::default();
         loop {
+            for order in std::mem::take(&mut self.carried) {
+                take(&mut capture, &mut pending, order);
+            }
+            if !self.release(&mut capture, &mut pending, &mut kept).await? {
+                break;
+            }
             let captured = tokio::select! {
                 captured = capture.next() => captured?,
                 order = self.orders.recv() => {
                     // nobody who could give another is left: the source is being stopped
-                    let Some(Order { what, done }) = order else { return std::future::pending().await };
-                    match what {
-                        What::Snapshot(command) => match capture.command(command) {
-                            Ok(()) => ordered.push(done),
-                            Err(fault) => drop(done.send(Err(fault))),
-                        },
-                        What::Release(definition) => releases.push((definition, done)),
+                    let Some(order) = order else { return std::future::pending().await };
+                    self.carried.push(order);
+                    if self.log.is_full() {
+                        break;
                     }
-                    self.release(&mut capture, &mut releases).await?;
                     continue;
                 }
                 // the server has nothing more to say: whatever it said last, nothing is missing here
@@ -180,46 +219,77 @@ impl Ingest {
                 });
             }
             let mut notes = captured.notes;
+            kept.follow(&mut notes, self.log.head());
             if captured.position.is_some() {
                 notes.extend(to_note.take());
             }
             let noted = !notes.is_empty();
-            self.log.append(Entry { block: captured.block, position: captured.position, notes }).await?;
+            let (block, position) = (captured.block, captured.position);
+            if !self.append(Entry { block, position, notes, past_quota: false }).await? {
+                break;
+            }
             if noted {
                 self.reading.send_modify(|r| r.snapshots = capture.snapshots());
             }
-            self.release(&mut capture, &mut releases).await?;
-            if noted && !ordered.is_empty() {
-                self.log.flush().await?;
+            if noted && !pending.commands.is_empty() {
+                if !flushed(&self.log).await? {
+                    break;
+                }
                 // whoever asked may be gone
-                ordered.drain(..).for_each(|done| drop(done.send(Ok(()))));
+                pending.commands.drain(..).for_each(|(_, done)| drop(done.send(Ok(()))));
+            }
+        }
+        self.carried.extend(pending.into_orders());
+        Ok(())
+    }
+
+    /// Appends. `false`: that waits for room, and an order came that must not.
+    async fn append(&mut self, entry: Entry) -> Result<bool, Fault> {
+        let mut append = pin!(self.log.append(entry));
+        loop {
+            tokio::select! {
+                biased;
+                done = &mut append => return done.map(|()| true),
+                order = self.orders.recv(), if self.carried.len() < MOST_CARRIED => match order {
+                    Some(order) => self.carried.push(order),
+                    // the source is being stopped
+                    None => return std::future::pending().await,
+                },
+                () = tokio::time::sleep(LOOK) => {}
+            }
+            if !self.carried.is_empty() && self.log.is_full() {
+                return Ok(false);
             }
         }
     }
 
-    /// Ends the quarantines that somebody has said how to end, as far as that can be done now.
+    /// Ends the quarantines that somebody has said how to end, as far as that can be done now. `false`: what comes before that
+    /// waits for room.
     async fn release(
         &self,
         capture: &mut mysql::Capture,
-        releases: &mut Vec<(Definition, oneshot::Sender<Result<(), Fault>>)>,
-    ) -> Result<(), Fault> {
-        for (definition, done) in std::mem::take(releases) {
-            let table = (definition.database(), definition.table());
-            if !capture.quarantined().iter().any(|q| (q.database.as_str(), q.table.as_str()) == table) {
-                let what = format!("{}.{} is not in quarantine", table.0, table.1);
-                drop(done.send(Err(Fault::new(codes::NOT_QUARANTINED, what))));
-                continue;
-            }
-            match quarantine::release(&self.log, capture, &definition).await {
-                Ok(true) => drop(done.send(Ok(()))),
+        pending: &mut Pending,
+        kept: &mut Kept,
+    ) -> Result<bool, Fault> {
+        if pending.releases.is_empty() {
+            return Ok(true);
+        }
+        let mut has_room = true;
+        for (definition, done) in std::mem::take(&mut pending.releases) {
+            match quarantine::release(&self.log, capture, &definition, kept).await {
+                Ok(Released::Done) => drop(done.send(Ok(()))),
                 // what the stream gives next comes first
-                Ok(false) => releases.push((definition, done)),
+                Ok(Released::NotNow) => pending.releases.push((definition, done)),
+                Ok(Released::Full) => {
+                    pending.releases.push((definition, done));
+                    has_room = false;
+                }
                 Err(fault) if fault.class() == Class::Retryable => return Err(fault),
                 Err(fault) => drop(done.send(Err(fault))),
             }
         }
         self.reading.send_modify(|r| r.quarantined = capture.quarantined());
-        Ok(())
+        Ok(has_room)
     }
 
     /// What was noted with the position, this part's own note among it.
@@ -257,6 +327,32 @@ impl Ingest {
         }
         let value = serde_json::to_vec(&named).expect("names are plain text");
         Ok(Some(Note { key: CAPTURED.to_owned(), value: Some(value) }))
+    }
+}
+
+/// Begins to carry an order out.
+fn take(capture: &mut mysql::Capture, pending: &mut Pending, Order { what, done }: Order) {
+    match what {
+        What::Snapshot(command) => match capture.command(command.clone()) {
+            Ok(()) => pending.commands.push((command, done)),
+            Err(fault) => drop(done.send(Err(fault))),
+        },
+        What::Release(definition) => pending.releases.push((definition, done)),
+    }
+}
+
+/// Waits until what was appended is durable. `false`: that waits for room.
+pub(super) async fn flushed(log: &Log) -> Result<bool, Fault> {
+    let mut flush = pin!(log.flush());
+    loop {
+        tokio::select! {
+            biased;
+            done = &mut flush => return done.map(|()| true),
+            () = tokio::time::sleep(LOOK) => {}
+        }
+        if log.is_full() {
+            return Ok(false);
+        }
     }
 }
 

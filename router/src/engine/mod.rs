@@ -12,6 +12,7 @@ mod control;
 mod deliver;
 mod fitness;
 mod ingest;
+mod kept;
 mod letters;
 mod position;
 mod quarantine;

@@ -3,10 +3,12 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use forebay_model::Offset;
+use forebay_changelog::Log;
+use forebay_model::{Fault, Offset};
 use forebay_store::DocKind;
 
 use super::Engine;
+use super::kept::first_kept;
 use crate::definition::RouteDef;
 
 /// How often, unless a changelog is full.
@@ -35,24 +37,35 @@ impl Engine {
                 return false;
             }
         };
-        let claimed = |source: &str| -> Option<Offset> {
+        let claimed = |source: &str, head: Offset| -> Offset {
             let reading = routes.iter().filter(|(_, def)| def.source == source);
             // one that has no checkpoint yet may want everything
-            reading.map(|(name, _)| self.inner.parts.checkpoints.get(name).map_or(0, |at| at.offset)).min()
+            let offsets =
+                reading.map(|(name, _)| self.inner.parts.checkpoints.get(name).map_or(0, |at| at.offset));
+            offsets.min().unwrap_or(head)
         };
         let logs: Vec<_> = {
             let running = self.inner.running.lock().await;
-            // what is kept of a table in quarantine is needed until it is released
-            let free = running.sources.iter().filter(|(_, s)| s.reading.borrow().quarantined.is_empty());
-            free.filter_map(|(name, s)| Some((name.clone(), s.log.clone()?))).collect()
+            running.sources.iter().filter_map(|(name, s)| Some((name.clone(), s.log.clone()?))).collect()
         };
         let mut full = false;
         for (name, log) in logs {
-            if let Err(fault) = log.trim(claimed(&name)).await {
+            if let Err(fault) = trim(&log, |head| claimed(&name, head)).await {
                 tracing::error!(source = name, code = fault.code().name, "{fault}");
             }
             full |= log.state().paused.is_some();
         }
         full
     }
+}
+
+/// Trims one changelog to what routes claim, and what tables in quarantine need: it says that itself, whether its source is
+/// connected or not.
+async fn trim(log: &Log, claimed: impl FnOnce(Offset) -> Offset) -> Result<(), Fault> {
+    // what comes after this may belong to a quarantine that nobody knows of yet
+    let head = log.head();
+    let reading = log.clone();
+    let kept = tokio::task::spawn_blocking(move || first_kept(&reading)).await.expect("notes are read")?;
+    log.trim(Some(claimed(head).min(head).min(kept.unwrap_or(head)))).await?;
+    Ok(())
 }

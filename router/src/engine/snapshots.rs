@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use forebay_model::Fault;
-use forebay_source::mysql::{Definition, SnapshotCommand, SnapshotStatus};
+use forebay_source::mysql::{self, Definition, SnapshotCommand, SnapshotStatus};
 use forebay_store::DocKind;
 use tokio::sync::oneshot;
 
@@ -39,6 +39,10 @@ impl Engine {
         {
             return Err(Fault::new(codes::UNKNOWN, format!("source {source} has no route {route}"))
                 .fix("make the route first: its offset is then the place at which the snapshot reaches it"));
+        }
+        if let SnapshotCommand::Begin(request) = &command {
+            let config = assemble::mysql_config(&self.source_def(source)?)?;
+            mysql::check_snapshot(&config, request).await?;
         }
         self.order(source, What::Snapshot(command)).await
     }

@@ -18,7 +18,7 @@ use super::assemble::{self, Parts};
 use super::ingest::{Ingest, LOOK_AGAIN, Order, Reading, rand};
 use super::route::{self, Progress};
 use super::status::{FaultView, RouteState, SourceState};
-use super::{Engine, codes, quarantine, until};
+use super::{Engine, codes, until};
 use crate::definition::{Action, Plan, RouteDef, SourceDef, StartAt};
 
 /// Orders that wait for a source; more are refused.
@@ -177,11 +177,6 @@ impl Engine {
         let config = assemble::mysql_config(&def);
         let (log, task) = match (opened, config) {
             (Ok(log), Ok(config)) => {
-                // what a table in quarantine has kept is needed, also while the server does not answer
-                match quarantine::noted(&log).await {
-                    Ok(quarantined) => tell.send_modify(|r| r.quarantined = quarantined),
-                    Err(fault) => fail(&tell, &fault),
-                }
                 let ingest = Ingest {
                     name: name.to_owned(),
                     config,
@@ -191,6 +186,7 @@ impl Engine {
                     settings: assemble::snapshot_settings(&def),
                     takes_snapshots: def.takes_snapshots(),
                     orders: taken,
+                    carried: Vec::new(),
                 };
                 let name = name.to_owned();
                 let work = async move {

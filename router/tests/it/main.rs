@@ -12,6 +12,7 @@ mod faults;
 mod filter;
 mod large;
 mod plugins;
+mod quarantine;
 mod rig;
 mod snapshots;
 mod source;

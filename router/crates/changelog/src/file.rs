@@ -321,20 +321,26 @@ impl File {
     }
 
     /// What the source noted, by key.
-    pub(crate) fn notes(&self, txn: &ReadTransaction) -> Result<BTreeMap<String, Vec<u8>>, Fault> {
+    pub(crate) fn notes(
+        &self,
+        txn: &ReadTransaction,
+        prefix: &str,
+    ) -> Result<BTreeMap<String, Vec<u8>>, Fault> {
         let doing = "reading";
         let table = match txn.open_table(NOTES) {
             // nothing was ever noted
             Err(TableError::TableDoesNotExist(_)) => return Ok(BTreeMap::new()),
             table => table.map_err(|e| self.fault(doing, e))?,
         };
-        let records = table.iter().map_err(|e| self.fault(doing, e))?;
-        records
-            .map(|record| {
-                let (key, value) = record.map_err(|e| self.fault(doing, e))?;
-                Ok((key.value().to_owned(), value.value().to_vec()))
-            })
-            .collect()
+        let mut notes = BTreeMap::new();
+        for record in table.range(prefix..).map_err(|e| self.fault(doing, e))? {
+            let (key, value) = record.map_err(|e| self.fault(doing, e))?;
+            if !key.value().starts_with(prefix) {
+                break;
+            }
+            notes.insert(key.value().to_owned(), value.value().to_vec());
+        }
+        Ok(notes)
     }
 
     /// The head of the block that covers `offset`, if there is one.

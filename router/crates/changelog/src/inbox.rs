@@ -17,6 +17,8 @@ pub(crate) enum Item {
         block: Option<Block>,
         position: Option<Position>,
         notes: Vec<Note>,
+        /// Store it although it passes the quota.
+        past_quota: bool,
         /// Bytes, as [`weight`](crate::codec::weight) counts them.
         weight: usize,
         /// Its place among all that was ever accepted.
@@ -24,8 +26,8 @@ pub(crate) enum Item {
         /// Its share of the queue; given back when it is durable.
         permit: OwnedSemaphorePermit,
     },
-    /// Forget the blocks of the unfinished transaction.
-    Discard { done: oneshot::Sender<()>, number: u64 },
+    /// Forget the blocks of the unfinished transaction; with `all`, also every entry before that is not stored.
+    Discard { done: oneshot::Sender<()>, number: u64, all: bool },
 }
 
 impl Item {
@@ -126,7 +128,7 @@ impl Requests {
     /// Accepts an entry. A mere position takes the place of the one before it, if that is also a mere position.
     pub(crate) fn accept(
         &mut self,
-        Entry { block, position, notes }: Entry,
+        Entry { block, position, notes, past_quota }: Entry,
         weight: usize,
         permit: OwnedSemaphorePermit,
     ) {
@@ -141,7 +143,7 @@ impl Requests {
         } else {
             self.weight += weight;
         }
-        self.items.push_back(Item::Entry { block, position, notes, weight, number, permit });
+        self.items.push_back(Item::Entry { block, position, notes, past_quota, weight, number, permit });
     }
 
     /// Forgets what is queued of an unfinished transaction, and asks for the rest of it to be forgotten.
@@ -149,7 +151,16 @@ impl Requests {
         let gone = drop_open(&mut self.items);
         self.weight -= gone;
         self.accepted += 1;
-        self.items.push_back(Item::Discard { done, number: self.accepted });
+        self.items.push_back(Item::Discard { done, number: self.accepted, all: false });
+    }
+
+    /// Forgets all that is queued, and asks for the stored blocks of an unfinished transaction to be forgotten.
+    pub(crate) fn discard_all(&mut self, done: oneshot::Sender<()>) {
+        self.items.clear();
+        self.weight = 0;
+        self.blocked = false;
+        self.accepted += 1;
+        self.items.push_back(Item::Discard { done, number: self.accepted, all: true });
     }
 
     /// Takes the entries before the next discard, up to some bytes, at least one.
@@ -168,8 +179,10 @@ impl Requests {
 
     /// Puts entries back that were not committed.
     pub(crate) fn put_back(&mut self, mut items: VecDeque<Item>) {
-        if matches!(self.items.front(), Some(Item::Discard { .. })) {
-            drop_open(&mut items);
+        match self.items.front() {
+            Some(Item::Discard { all: true, .. }) => items.clear(),
+            Some(Item::Discard { .. }) => drop(drop_open(&mut items)),
+            _ => {}
         }
         self.weight += items.iter().map(Item::weight).sum::<usize>();
         while let Some(item) = items.pop_back() {

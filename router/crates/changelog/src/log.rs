@@ -16,7 +16,7 @@ use crate::file::{File, HEADS};
 use crate::inbox::TrimRequest;
 use crate::options::{Entry, Options, State, Trimmed};
 use crate::reader::{self, Reader};
-use crate::recent::{Recent, Tail};
+use crate::recent::{Paused, Recent, Tail};
 use crate::schemas::Schemas;
 use crate::shared::{Shared, queue_permits};
 use crate::writer::Writer;
@@ -148,6 +148,29 @@ impl Log {
         discarded.await.map_err(|_| shared.ended())
     }
 
+    /// Forgets all that was accepted and is not durable, without waiting for room: the source reads it again from
+    /// [`Log::position`]. A [`flush`](Self::flush) that waits for any of it is answered as if it were stored.
+    ///
+    /// # Errors
+    /// The fault that ended the writer.
+    pub async fn discard_queued(&self) -> Result<(), Fault> {
+        let (done, discarded) = oneshot::channel();
+        let shared = self.shared();
+        shared.inbox.ask(|requests| match &requests.ended {
+            Some(ended) => Err(ended.fault()),
+            None => {
+                requests.discard_all(done);
+                Ok(())
+            }
+        })?;
+        discarded.await.map_err(|_| shared.ended())
+    }
+
+    /// Whether the source waits because the quota is reached.
+    pub fn is_full(&self) -> bool {
+        matches!(self.shared().recent().paused, Some(Paused::Quota(_)))
+    }
+
     /// The position of the last durable commit of whole transactions.
     pub fn position(&self) -> Option<Position> {
         self.shared().recent().position.clone()
@@ -158,8 +181,16 @@ impl Log {
     /// # Errors
     /// `changelog.damaged`, `changelog.io`, `changelog.closed`.
     pub fn notes(&self) -> Result<BTreeMap<String, Vec<u8>>, Fault> {
+        self.notes_under("")
+    }
+
+    /// Those of the [notes](Self::notes) whose key begins so. Blocking.
+    ///
+    /// # Errors
+    /// `changelog.damaged`, `changelog.io`, `changelog.closed`.
+    pub fn notes_under(&self, prefix: &str) -> Result<BTreeMap<String, Vec<u8>>, Fault> {
         let shared = self.shared();
-        shared.read(|txn| shared.file.notes(txn))
+        shared.read(|txn| shared.file.notes(txn, prefix))
     }
 
     /// A random number that the file got when it was made: a changelog that was made anew has another one, and its offsets are

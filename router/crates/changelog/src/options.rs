@@ -53,6 +53,8 @@ pub struct Entry {
     pub position: Option<Position>,
     /// What the source wants to remember as of that position; only with one.
     pub notes: Vec<Note>,
+    /// Store the block although it passes [`Options::quota_bytes`]: what lets the log forget again must not wait for room.
+    pub past_quota: bool,
 }
 
 /// What a changelog says about itself.

@@ -58,7 +58,7 @@ pub(crate) struct Writer {
 /// One thing to do.
 enum Work {
     Commit(VecDeque<Item>),
-    Discard(oneshot::Sender<()>, u64),
+    Discard(oneshot::Sender<()>, u64, bool),
     Trim(TrimRequest),
     /// See whether the disk takes writes again.
     Try,
@@ -127,7 +127,7 @@ impl Writer {
             self.trimmed = matches!(work, Work::Trim(_));
             let result = match work {
                 Work::Commit(group) => self.commit(group),
-                Work::Discard(done, number) => self.discard(done, number),
+                Work::Discard(done, number, all) => self.discard(done, number, all),
                 Work::Trim(request) => self.trim(request),
                 Work::Try => self.try_disk(),
                 Work::Mend => Ok(()),
@@ -170,8 +170,8 @@ impl Writer {
                 return Work::Trim(request);
             }
             let discard = requests.items.pop_front_if(|item| matches!(item, Item::Discard { .. }));
-            if let Some(Item::Discard { done, number }) = discard {
-                return Work::Discard(done, number);
+            if let Some(Item::Discard { done, number, all }) = discard {
+                return Work::Discard(done, number, all);
             }
             let mut wait = None;
             if !requests.items.is_empty() && !requests.blocked {
@@ -295,8 +295,9 @@ impl Writer {
         recent.paused = Some(Paused::Quota(words));
     }
 
-    fn discard(&mut self, done: oneshot::Sender<()>, number: u64) -> Result<(), Fault> {
-        if self.next > self.counters.head {
+    fn discard(&mut self, done: oneshot::Sender<()>, number: u64, all: bool) -> Result<(), Fault> {
+        let blocks_gone = self.next > self.counters.head;
+        if blocks_gone {
             let file = &self.shared.file;
             let mut counters = self.counters.clone();
             let blocks = file.write("forgetting an unfinished transaction", |txn| {
@@ -307,7 +308,7 @@ impl Writer {
             let blocks = match blocks {
                 Ok(blocks) => blocks,
                 Err(fault) => {
-                    self.shared.inbox.lock().items.push_front(Item::Discard { done, number });
+                    self.shared.inbox.lock().items.push_front(Item::Discard { done, number, all });
                     let next = counters.head;
                     self.attempt = Some(Attempt::Other { counters, next });
                     return Err(fault);
@@ -317,7 +318,10 @@ impl Writer {
             let next = counters.head;
             self.adopt(counters, next);
             self.disk_works();
-            self.shared.recent().paused = None;
+        }
+        if all || blocks_gone {
+            // what waited for room is gone
+            self.shared.recent().paused.take_if(|paused| matches!(paused, Paused::Quota(_)));
             self.shared.inbox.lock().blocked = false;
         }
         self.durable.send_replace(number);

@@ -67,7 +67,9 @@ pub fn keep_images(batch: &Batch, keep: &[bool]) -> Kept {
 /// Turns each update whose images differ in their key, or in where they go, into a delete of the old one and an insert
 /// of the new one: two events with one offset, `part` 0 and 1. Returns how many there were.
 ///
-/// A key column that is absent from the after image did not change.
+/// A key column that is absent from the after image did not change. Where the after image lacks other cells, an update that
+/// changes the key stays one: its insert would lack what the row has, and the before image beside it says which row it was. One
+/// that goes elsewhere is split all the same, since the old place must forget the row.
 pub fn split_key_changes(batch: &mut Batch) -> u64 {
     let can_differ = !batch.table.key.is_empty() || batch.routing.is_some();
     if !can_differ || !batch.kinds.contains(&Kind::Before) {
@@ -79,7 +81,8 @@ pub fn split_key_changes(batch: &mut Batch) -> u64 {
         .filter_map(|e| Some((e.before?, e.after?)))
         .map(|(before, after)| (before as usize, after as usize))
         .filter(|&(before, after)| {
-            key_differs(batch, before, after) || batch.routing(before) != batch.routing(after)
+            key_differs(batch, before, after) && !lacks_cells(batch, after)
+                || batch.routing(before) != batch.routing(after)
         })
         .map(|(before, after)| (before as u32, after as u32))
         .collect();
@@ -130,4 +133,9 @@ fn key_differs(batch: &Batch, before: usize, after: usize) -> bool {
         let column = &batch.columns[k];
         column.slice(before, 1).as_ref() != column.slice(after, 1).as_ref()
     })
+}
+
+/// Whether a cell that is not of the key is absent from an image.
+fn lacks_cells(batch: &Batch, row: usize) -> bool {
+    (0..batch.columns.len()).any(|c| !batch.table.key.contains(&(c as u32)) && batch.is_absent(c, row))
 }

@@ -194,6 +194,21 @@ proptest! {
 }
 
 #[test]
+fn a_changed_key_with_absent_cells_stays_an_update() {
+    let change = |old, new| Change { op: 3, old, new, starts_run: true };
+    let mut images = batch(&[change(1, 5), change(2, 6), change(3, 3)]);
+    // the name is absent from the first after image, and the third's key
+    images.absent = vec![
+        Some(vec![false, false, false, false, false, true].into()),
+        Some(vec![false, true, false, false, false, false].into()),
+    ];
+    assert_eq!(split_key_changes(&mut images), 1);
+    let ops: Vec<(Op, Option<i64>, Option<i64>)> = told(&images).iter().map(|e| (e.2, e.3, e.4)).collect();
+    let update = |old, new| (Op::Update, Some(old), Some(new));
+    assert_eq!(ops, [update(1, 5), (Op::Delete, Some(2), None), (Op::Create, None, Some(6)), update(3, 3)]);
+}
+
+#[test]
 fn absent_cells_follow_their_images() {
     let change = Change { op: 1, old: 0, new: 1, starts_run: true };
     let mut whole = batch(&[change.clone(), change.clone(), change]);

@@ -111,7 +111,7 @@ async fn work(log: &Log) {
     log.append(piece(block(910..920))).await.unwrap();
     log.discard_open().await.unwrap();
     let note = Note { key: "a".into(), value: Some(b"1".to_vec()) };
-    log.append(Entry { position: Some(position(30)), notes: vec![note], block: None }).await.unwrap();
+    log.append(Entry { position: Some(position(30)), notes: vec![note], ..Entry::default() }).await.unwrap();
     flush().await;
     while let Err(fault) = log.trim(Some(20)).await {
         assert_eq!(fault.class(), Class::Retryable, "{fault}");

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use forebay_model::Note;
+
 use super::blocks::numbered;
 use super::{ids_from, open, piece, position, until, whole};
 use crate::{Entry, Log, Options};
@@ -105,5 +107,39 @@ async fn a_transaction_larger_than_the_quota_pauses_and_can_be_forgotten() {
     assert_eq!(log.state().paused, None);
     assert_eq!(ids_from(&log, 10).await, (10..20).collect::<Vec<_>>());
     log.append(Entry { position: Some(position(20)), ..Entry::default() }).await.unwrap();
+    log.close().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_waits_for_room_can_be_forgotten_and_what_makes_room_need_not_wait() {
+    let dir = tempfile::tempdir().unwrap();
+    let log = open(&dir, small());
+    let source = async {
+        for n in 0..100 {
+            append(&log, n).await;
+        }
+    };
+    tokio::select! {
+        () = source => panic!("100 blocks do not fit"),
+        () = until("full", || log.is_full()) => {}
+    }
+    tokio::time::timeout(Duration::from_secs(20), log.discard_queued())
+        .await
+        .expect("it does not wait")
+        .unwrap();
+    assert_eq!((log.state().paused, log.state().queued_bytes), (None, 0));
+    let head = log.head();
+    assert_eq!(log.position(), Some(position(head)), "what is stored stays");
+
+    let at = head as i64;
+    let note = Note { key: "kept/d.t".into(), value: Some(b"1".to_vec()) };
+    let entry = whole(numbered("t", at..at + 100, 1000, 0), head + 100);
+    log.append(Entry { past_quota: true, notes: vec![note], ..entry }).await.unwrap();
+    tokio::time::timeout(Duration::from_secs(20), log.flush()).await.expect("it does not wait").unwrap();
+    assert!(log.state().bytes > QUOTA);
+    assert_eq!(ids_from(&log, 0).await, (0..at + 100).collect::<Vec<_>>());
+    assert_eq!(log.notes_under("kept/").unwrap().len(), 1);
+    assert_eq!(log.notes_under("kept/e").unwrap().len(), 0);
+    assert_eq!(log.notes_under("a").unwrap().len(), 0);
     log.close().await.unwrap();
 }

@@ -54,7 +54,7 @@ impl Writer {
         let mut bodies = txn.open_table(PIECES).map_err(|e| fault(e.into()))?;
         let now = now_us();
         for item in group {
-            let Item::Entry { block, position, notes, number, .. } = item else { break };
+            let Item::Entry { block, position, notes, number, past_quota, .. } = item else { break };
             if let Some(block) = block {
                 block.first = staged.next;
                 let mut ids = Vec::with_capacity(block.batches.len());
@@ -72,7 +72,7 @@ impl Writer {
                 let head_bytes = head.to_bytes();
                 let room = pieces::room_of(head_bytes.len(), self.encoder.body().len());
                 let quota = self.shared.options.quota_bytes.unwrap_or(u64::MAX);
-                if staged.counters.bytes.saturating_add(room) > quota {
+                if staged.counters.bytes.saturating_add(room) > quota && !*past_quota {
                     self.shared.schemas.forget(&new.iter().map(|(id, _)| *id).collect::<Vec<_>>());
                     staged.full = Some(room);
                     return Ok(());

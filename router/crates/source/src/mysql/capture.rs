@@ -8,7 +8,8 @@ use forebay_model::{Fault, Note, schema_changes};
 
 use super::schema::{Definition, Quarantined};
 
-use super::snapshot::{SnapshotCommand, SnapshotStatus, Snapshots};
+use super::catalog;
+use super::snapshot::{SnapshotCommand, SnapshotStatus, Snapshots, Told};
 use super::stream::{Captured, Stats, Stream};
 use super::{Config, Limits, SnapshotSettings, Start};
 
@@ -40,7 +41,11 @@ impl Capture {
         let position = stream.position().clone();
         // of the hosts, the one that the stream reads: a chunk's place is one in that server's binlog
         let place = (stream.began().clone(), stream.is_by_file(), stream.decided().clone());
-        let snapshots = Snapshots::new(stream.config(), settings, limits, position, place, notes)?;
+        let new_tables = settings.new_tables;
+        let mut snapshots = Snapshots::new(stream.config(), settings, limits, position, place, notes)?;
+        if new_tables {
+            snapshots.there_are(catalog::names(stream.config()).await?);
+        }
         Ok(Capture { stream, snapshots, ready: VecDeque::new() })
     }
 
@@ -54,7 +59,9 @@ impl Capture {
             if let Some(captured) = self.ready.pop_front() {
                 return Ok(captured);
             }
-            self.snapshots.give(&mut self.ready, self.stream.asides());
+            let prepared = self.stream.prepared();
+            self.snapshots.give(&mut self.ready, self.stream.asides(), &prepared);
+            self.snapshots.begin_unseen();
             self.snapshots.dispatch();
             if !self.ready.is_empty() {
                 continue;
@@ -70,9 +77,13 @@ impl Capture {
             self.stream.hurry(self.snapshots.wants_position());
             tokio::select! {
                 captured = self.stream.next() => {
-                    let captured = captured?;
+                    let mut captured = captured?;
                     self.look_for_changes(&captured);
                     self.snapshots.observe(&captured);
+                    // what follows from a change is durable with it, or a crash in between would forget it
+                    if captured.position.is_some() {
+                        captured.notes.extend(self.snapshots.take_notes());
+                    }
                     return Ok(captured);
                 }
                 step = self.snapshots.progress() => self.snapshots.handle(step),
@@ -114,9 +125,14 @@ impl Capture {
     fn look_for_changes(&mut self, captured: &Captured) {
         let batches = captured.block.iter().flat_map(|b| &b.batches);
         for batch in batches.filter(|b| Arc::ptr_eq(&b.table, schema_changes())) {
-            let [databases, tables] = [0, 1].map(|column| batch.columns[column].as_string::<i32>());
+            let [databases, tables, changes] =
+                [0, 1, 3].map(|column| batch.columns[column].as_string::<i32>());
             for row in 0..batch.rows() {
-                self.snapshots.table_changed(databases.value(row), tables.value(row));
+                let (database, table) = (databases.value(row), tables.value(row));
+                match serde_json::from_str::<Told<'_>>(changes.value(row)) {
+                    Ok(told) => self.snapshots.happened(database, table, &told),
+                    Err(_) => self.snapshots.table_changed(database, table),
+                }
             }
         }
     }

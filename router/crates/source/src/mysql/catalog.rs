@@ -40,6 +40,19 @@ pub async fn catalog(config: &Config) -> Result<Vec<Arc<TableSchema>>, Fault> {
     Ok(tables.into_iter().map(Arc::new).collect())
 }
 
+/// The names of the captured tables that exist now and that the account may see.
+pub(crate) async fn names(config: &Config) -> Result<Vec<(String, String)>, Fault> {
+    let mut conn = Conn::open(config).await?;
+    let sql = "SELECT TABLE_SCHEMA, TABLE_NAME FROM information_schema.TABLES \
+               WHERE TABLE_TYPE IN ('BASE TABLE', 'SYSTEM VERSIONED') \
+               AND TABLE_SCHEMA NOT IN ('information_schema', 'mysql', 'performance_schema', 'sys')";
+    let rows = conn.query(sql).await.map_err(|e| faults::wire(e, "cannot read information_schema"))?;
+    conn.quit().await;
+    let names = rows.rows.into_iter().filter_map(|row| <[Option<String>; 2]>::try_from(row).ok());
+    let names = names.filter_map(|[database, table]| Some((database?, table?)));
+    Ok(names.filter(|(database, table)| config.captures(database, table)).collect())
+}
+
 /// As [`catalog`], on a connection.
 pub(crate) async fn read(conn: &mut Conn, config: &Config) -> Result<Vec<TableSchema>, WireError> {
     let tables = describe(conn, None).await?;

@@ -138,11 +138,20 @@ pub struct SnapshotSettings {
     pub chunk_rows: usize,
     /// The most bytes of one, about; a chunk ends with the row that passes it.
     pub chunk_bytes: usize,
+    /// Whether a snapshot begins of tables that come into the capture by a RENAME, or that the account may see only now. The
+    /// latter are looked for at each connect.
+    pub new_tables: bool,
 }
 
 impl Default for SnapshotSettings {
     fn default() -> Self {
-        SnapshotSettings { replica: None, readers: 2, chunk_rows: 10_000, chunk_bytes: 8 << 20 }
+        SnapshotSettings {
+            replica: None,
+            readers: 2,
+            chunk_rows: 10_000,
+            chunk_bytes: 8 << 20,
+            new_tables: false,
+        }
     }
 }
 

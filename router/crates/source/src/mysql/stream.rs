@@ -224,6 +224,11 @@ impl Stream {
         &self.transactions.asides
     }
 
+    /// Of the prepared XA transactions that the position leaves out, their GTIDs.
+    pub(crate) fn prepared(&self) -> Vec<Gtid> {
+        self.transactions.prepared().cloned().collect()
+    }
+
     /// What was read and decoded so far, if not yet given.
     pub(crate) fn position(&self) -> &Position {
         self.transactions.position()

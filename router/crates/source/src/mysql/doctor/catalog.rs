@@ -148,8 +148,8 @@ pub const CHECKS: &[Checked] = &[
     demand(
         "select",
         codes::PRIVILEGE,
-        "the account has SELECT on what is captured",
-        "for snapshots and for the tables' definitions",
+        "the account has SELECT on what is captured; on all of the database, where a pattern has wildcards",
+        "for snapshots and for the tables' definitions; a table that it may not see is not missed",
         "`GRANT SELECT ON shop.* TO 'u'@'%'`",
     ),
     demand(

@@ -14,31 +14,46 @@ pub(super) fn everywhere(facts: &Facts, id: &'static str, names: &[&str]) -> Che
     }
 }
 
-/// SELECT on what is captured. A pattern with wildcards is met by what it means now: the account sees only tables that
-/// it may read, so a pattern that means none of them is not.
+/// SELECT on what is captured. A pattern with wildcards means tables that the account cannot see too: only a grant on the
+/// whole of it says that there are none. Without one, what the account may read is read, and the rest is advised of.
 pub(super) fn select(facts: &Facts, config: &Config) -> Check {
     let (grants, user) = (&facts.grants, &facts.user);
-    let mut fixes = Vec::new();
+    let (mut lacking, mut partly) = (Vec::new(), Vec::new());
     for pattern in &config.tables {
         let (database, table) = pattern.as_str().split_once('.').unwrap_or((pattern.as_str(), "*"));
         let wild = |name: &str| name.contains(['*', '?']);
         if pattern.is_exact() {
             if !grants.on("SELECT", database, Some(table)) {
-                fixes.push(format!("GRANT SELECT ON {}.{} TO {user}", quoted(database), quoted(table)));
+                lacking.push(format!("GRANT SELECT ON {}.{} TO {user}", quoted(database), quoted(table)));
             }
             continue;
         }
-        if !wild(database) && grants.on("SELECT", database, None) || grants.everywhere("SELECT") {
+        // a database that the pattern means as well as any other
+        let any = database.replace('*', "zq").replace('?', "z");
+        if grants.on("SELECT", &any, None) {
             continue;
         }
+        let on = if wild(database) { "*.*".to_owned() } else { format!("{}.*", quoted(database)) };
+        let grant = format!("GRANT SELECT ON {on} TO {user}");
         let mut meant = facts.tables.iter().filter(|t| pattern.matches(&t.database, &t.name)).peekable();
         if meant.peek().is_none() || meant.any(|t| !grants.on("SELECT", &t.database, Some(&t.name))) {
-            let on = if wild(database) { "*.*".to_owned() } else { format!("{}.*", quoted(database)) };
-            fixes.push(format!("GRANT SELECT ON {on} TO {user}"));
+            lacking.push(grant);
+        } else {
+            partly.push((pattern, grant));
         }
     }
-    if fixes.is_empty() {
+    if !lacking.is_empty() {
+        return Check::fail("select", format!("{user} lacks SELECT on captured tables"), lacking.join("; "));
+    }
+    if partly.is_empty() {
         return Check::ok("select", format!("{user} may read the captured tables"));
     }
-    Check::fail("select", format!("{user} lacks SELECT on captured tables"), fixes.join("; "))
+    let (patterns, grants): (Vec<String>, Vec<String>) =
+        partly.into_iter().map(|(pattern, grant)| (pattern.to_string(), grant)).unzip();
+    let finding = format!(
+        "{user} may read the tables of {} that it sees, and cannot see whether there are others: their changes would be told \
+         without the rows that they have",
+        patterns.join(", ")
+    );
+    Check::advice("select", finding, grants.join("; "))
 }

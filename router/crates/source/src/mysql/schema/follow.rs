@@ -89,6 +89,10 @@ impl History {
             Statement::Alter { table, clauses } => {
                 let key = key(self, &table);
                 let old = self.tables.get(&key).cloned().flatten();
+                let new_name = clauses.iter().flatten().rev().find_map(|clause| match clause {
+                    Clause::RenameTo(to) => Some(to.clone()),
+                    _ => None,
+                });
                 let charset = self.databases.get(&key.0).cloned();
                 // rows that come or go are told as such, of both tables
                 let moved = clauses.iter().flatten().find_map(|clause| match clause {
@@ -105,8 +109,20 @@ impl History {
                 });
                 match altered {
                     Err(why) => {
-                        let change = self.not_understood(&key, kind, &why);
-                        self.now(&mut told, key, None, change);
+                        let mut change = self.not_understood(&key, kind, &why);
+                        let to =
+                            new_name.map(|to| self.key(to.database.as_deref().unwrap_or(&key.0), &to.table));
+                        if let Some(to) = to.filter(|to| *to != key) {
+                            change.renamed_to = Some(full_name(&to));
+                            self.remove(&key);
+                            self.spoil(&key);
+                            told.push(Told { key: key.clone(), change });
+                            let mut came = Change::not_understood("rename");
+                            came.renamed_from = Some(full_name(&key));
+                            self.now(&mut told, to, None, came);
+                        } else {
+                            self.now(&mut told, key, None, change);
+                        }
                     }
                     Ok(mut altered) => {
                         let mut change = Change::of(kind);

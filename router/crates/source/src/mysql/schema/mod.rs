@@ -34,7 +34,7 @@ pub(crate) use follow::{change_image, fuzz, kept_image};
 pub(crate) use history::{History, Sight};
 pub(crate) use images::insert;
 pub(crate) use lookup::{Lookup, catalog};
-pub use note::Quarantined;
+pub use note::{QUARANTINE_NOTES, Quarantined};
 pub(crate) use place::Place;
 pub use recover::{Definition, Recovery, decode_quarantined};
 pub(crate) use version::Version;

@@ -51,14 +51,15 @@ impl Quarantined {
 }
 
 const SCHEMA: &str = "schema/";
-const QUARANTINE: &str = "quarantine/";
+/// How the keys of notes about tables in quarantine begin; what follows is `DB.TABLE`.
+pub const QUARANTINE_NOTES: &str = "quarantine/";
 
 pub(super) fn schema_key(key: &Key) -> String {
     format!("{SCHEMA}{}", full_name(key))
 }
 
 pub(super) fn quarantine_key(key: &Key) -> String {
-    format!("{QUARANTINE}{}", full_name(key))
+    format!("{QUARANTINE_NOTES}{}", full_name(key))
 }
 
 pub(super) fn table_note(key: &Key, version: Option<&Version>) -> Vec<u8> {
@@ -84,7 +85,7 @@ pub(super) fn read(note: &Note) -> Read {
             Err(_) => Read::Unknown,
         };
     }
-    if note.key.starts_with(QUARANTINE) {
+    if note.key.starts_with(QUARANTINE_NOTES) {
         return match serde_json::from_slice::<Quarantined>(value) {
             Ok(q) => Read::Quarantined((q.database.clone(), q.table.clone()), q),
             Err(_) => Read::Unknown,

@@ -21,7 +21,7 @@ impl Snapshots {
         match command {
             SnapshotCommand::Begin(request) => self.begin(request)?,
             SnapshotCommand::Pause(id) => {
-                let run = self.run(&id)?;
+                let run = self.run_to("paused", &id, |state| !state.is_over())?;
                 if run.note.state == Running {
                     run.note.state = Paused;
                 }
@@ -30,7 +30,7 @@ impl Snapshots {
                 self.note_run(number);
             }
             SnapshotCommand::Resume(id) => {
-                let run = self.run(&id)?;
+                let run = self.run_to("resumed", &id, |state| !matches!(state, Done | Cancelled))?;
                 if matches!(run.note.state, Paused | Failed) {
                     (run.note.state, run.note.ended_us) = (Running, 0);
                     (run.not_before, run.tries) = (None, 0);
@@ -44,10 +44,8 @@ impl Snapshots {
                 self.note_run(number);
             }
             SnapshotCommand::Cancel(id) => {
-                let run = self.run(&id)?;
-                if !run.note.state.is_over() || run.note.state == Failed {
-                    (run.note.state, run.note.ended_us) = (Cancelled, now_us());
-                }
+                let run = self.run_to("cancelled", &id, |state| !matches!(state, Done | Cancelled))?;
+                (run.note.state, run.note.ended_us) = (Cancelled, now_us());
                 let number = run.number;
                 self.let_go(number, None);
                 self.note_run(number);
@@ -67,7 +65,7 @@ impl Snapshots {
         Ok(())
     }
 
-    fn begin(&mut self, request: SnapshotRequest) -> Result<(), Fault> {
+    pub(super) fn begin(&mut self, request: SnapshotRequest) -> Result<(), Fault> {
         request.check()?;
         if self.runs.iter().any(|r| r.note.request.id == request.id) {
             let what = format!("there is a snapshot `{}` already", request.id);
@@ -98,5 +96,18 @@ impl Snapshots {
             Fault::new(codes::SNAPSHOT_UNKNOWN, format!("there is no snapshot `{id}`"))
                 .fix("look at the list of snapshots")
         })
+    }
+
+    /// The snapshot, if it is in a state in which this can be done to it.
+    fn run_to(&mut self, what: &str, id: &str, can: fn(SnapshotState) -> bool) -> Result<&mut Run, Fault> {
+        let run = self.run(id)?;
+        let state = match run.note.state {
+            state if can(state) => return Ok(run),
+            SnapshotState::Done => "done",
+            SnapshotState::Cancelled => "cancelled",
+            _ => "over",
+        };
+        let what = format!("the snapshot `{id}` is {state} and cannot be {what}");
+        Err(Fault::new(codes::SNAPSHOT_REQUEST, what).fix("begin another one"))
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use forebay_model::{Batch, Block, Fault, Origin, Run, Txn, keep_images};
+use forebay_model::{Batch, Block, Fault, Gtid, Origin, Run, Txn, keep_images};
 use tokio::time::Instant;
 
 use super::super::stream::Captured;
@@ -35,11 +35,11 @@ impl Snapshots {
     }
 
     /// Gives every chunk whose time has come.
-    pub(crate) fn give(&mut self, out: &mut VecDeque<Captured>, asides: &Asides) {
+    pub(crate) fn give(&mut self, out: &mut VecDeque<Captured>, asides: &Asides, prepared: &[Gtid]) {
         if !self.between {
             return;
         }
-        self.look_at_whole(asides);
+        self.look_at_whole(asides, prepared);
         if self.holds_stream() {
             return;
         }
@@ -48,7 +48,7 @@ impl Snapshots {
         let mut at = 0;
         while at < self.windows.len() {
             let window = &self.windows[at];
-            let due = window.chunk.as_ref().is_some_and(|c| c.mark.is_reached(&self.position));
+            let due = window.chunk.as_ref().is_some_and(|c| c.mark.is_reached(&self.position, prepared));
             let doubted = window.chunk.as_ref().is_some_and(|c| due && c.mark.is_doubted(asides));
             if window.touched.void || doubted {
                 let (number, table, _) = window.of;
@@ -141,12 +141,12 @@ impl Snapshots {
     }
 
     /// Whether the table without a key that was begun can be given now, or was disturbed.
-    fn look_at_whole(&mut self, asides: &Asides) {
+    fn look_at_whole(&mut self, asides: &Asides, prepared: &[Gtid]) {
         let Some(whole) = self.whole.as_mut().filter(|w| !w.giving) else { return };
         if whole.touched.any {
             self.whole_disturbed();
         } else if let Some((mark, _)) =
-            whole.begun.as_ref().filter(|(mark, _)| mark.is_reached(&self.position))
+            whole.begun.as_ref().filter(|(mark, _)| mark.is_reached(&self.position, prepared))
         {
             if mark.is_doubted(asides) {
                 self.whole_broke(Some(Trouble::Changed));

@@ -1,7 +1,7 @@
 //! Between which places of the stream's order a SELECT has read: the low watermark as it was found, and the high one, up to
 //! which the stream must come before what was read may be given.
 
-use forebay_model::{GtidSet, Position};
+use forebay_model::{Gtid, GtidSet, Position};
 
 use super::super::schema::Place;
 use super::super::server::binlog_status;
@@ -51,11 +51,17 @@ impl Mark {
         Ok(Mark { low: None, high: High::Set(set) })
     }
 
-    /// Whether a stream that has come to `position` is at or past it.
-    pub(super) fn is_reached(&self, position: &Position) -> bool {
+    /// Whether a stream that has come to `position`, and holds `prepared` back, is at or past it. What is only prepared nobody
+    /// can see; it counts as executed all the same.
+    pub(super) fn is_reached(&self, position: &Position, prepared: &[Gtid]) -> bool {
         match &self.high {
             High::End(end) => Place { file: position.file.clone(), pos: position.pos } >= *end,
-            High::Set(set) => set.is_subset(&position.gtids),
+            High::Set(set) if prepared.is_empty() => set.is_subset(&position.gtids),
+            High::Set(set) => {
+                let mut read = position.gtids.clone();
+                prepared.iter().for_each(|gtid| read.add(gtid));
+                set.is_subset(&read)
+            }
         }
     }
 
@@ -99,11 +105,11 @@ mod tests {
         let at = |file: &str, pos| Position { file: file.into(), pos, ..Default::default() };
         let place = Place { file: "binlog.1000000".into(), pos: 200 };
         let end = Mark { low: None, high: High::End(place) };
-        assert!(!end.is_reached(&at("binlog.999999", 4000)));
-        assert!(!end.is_reached(&at("binlog.1000000", 199)));
-        assert!(end.is_reached(&at("binlog.1000000", 200)));
-        assert!(end.is_reached(&at("binlog.1000001", 4)));
-        assert!(!end.is_reached(&at("", 0)));
+        assert!(!end.is_reached(&at("binlog.999999", 4000), &[]));
+        assert!(!end.is_reached(&at("binlog.1000000", 199), &[]));
+        assert!(end.is_reached(&at("binlog.1000000", 200), &[]));
+        assert!(end.is_reached(&at("binlog.1000001", 4), &[]));
+        assert!(!end.is_reached(&at("", 0), &[]));
     }
 
     #[test]
@@ -112,7 +118,11 @@ mod tests {
         let uuid = "3e11fa47-71ca-11e1-9e33-c80aa9429562";
         let mark = Mark { low: None, high: High::Set(set(&format!("{uuid}:1-7"))) };
         let at = |last| Position { gtids: set(&format!("{uuid}:1-{last}")), ..Default::default() };
-        assert!(!mark.is_reached(&at(6)) && mark.is_reached(&at(7)));
+        assert!(!mark.is_reached(&at(6), &[]) && mark.is_reached(&at(7), &[]));
+        let bytes = *set(&format!("{uuid}:1")).entries().next().unwrap().0;
+        let seventh = [Gtid { uuid: bytes, tag: None, number: 7 }];
+        assert!(mark.is_reached(&at(6), &seventh), "nobody sees a branch that is only prepared");
+        assert!(!mark.is_reached(&at(5), &seventh));
     }
 
     #[test]

@@ -49,6 +49,7 @@
 
 mod answer;
 mod bound;
+mod came;
 mod commands;
 mod filter;
 mod give;
@@ -68,8 +69,10 @@ mod wire;
 
 use forebay_model::Fault;
 
+pub(super) use came::Told;
 pub use request::{
     SnapshotCommand, SnapshotFault, SnapshotRequest, SnapshotState, SnapshotStatus, SnapshotTable,
+    check_request,
 };
 pub(super) use run::Snapshots;
 

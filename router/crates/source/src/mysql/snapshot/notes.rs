@@ -109,6 +109,15 @@ impl TableNote {
         Note { key: self.key(id), value: serde_json::to_vec(self).ok() }
     }
 
+    /// Forgets what was read: the table's rows are others now.
+    pub(super) fn forget_rows(&mut self) {
+        (self.key, self.ranges) = (Vec::new(), Vec::new());
+        (self.rows, self.superseded, self.passed, self.chunks) = (0, 0, 0, 0);
+        if matches!(self.state, SnapshotState::Running | SnapshotState::Done) {
+            self.state = SnapshotState::Waiting;
+        }
+    }
+
     /// Begins it anew, with these cuts.
     pub(super) fn restart(&mut self, key: Vec<String>, cuts: Vec<Bound>) {
         self.key = key;

@@ -6,6 +6,7 @@ use forebay_model::{Fault, TablePattern};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use super::super::{Config, catalog};
 use crate::codes;
 
 /// A snapshot to take.
@@ -60,6 +61,35 @@ impl SnapshotRequest {
         Err(Fault::new(codes::SNAPSHOT_REQUEST, format!("the snapshot `{}` cannot be taken", self.id))
             .cause(wrong))
     }
+}
+
+/// Looks whether a request means what is there: each of its patterns a captured table that the account may see, each filter a
+/// table that is read.
+///
+/// # Errors
+/// If one means nothing, or the server cannot be reached.
+pub async fn check_request(config: &Config, request: &SnapshotRequest) -> Result<(), Fault> {
+    request.check()?;
+    if request.tables.is_empty() && request.filters.is_empty() {
+        return Ok(());
+    }
+    let names = catalog::names(config).await?;
+    let refused = |what: String| {
+        Err(Fault::new(
+            codes::SNAPSHOT_REQUEST,
+            format!("the snapshot `{}` cannot be taken: {what}", request.id),
+        )
+        .fix("name tables that are there, that the source captures, and that the account may read"))
+    };
+    if let Some(none) = request.tables.iter().find(|p| !names.iter().any(|(d, t)| p.matches(d, t))) {
+        return refused(format!("{none} means none of the captured tables"));
+    }
+    let is_read =
+        |table: &String| names.iter().any(|(d, t)| request.wants(d, t) && *table == format!("{d}.{t}"));
+    if let Some(none) = request.filters.keys().find(|table| !is_read(table)) {
+        return refused(format!("the filter's table {none} is none that it reads"));
+    }
+    Ok(())
 }
 
 /// What can be done about a snapshot.

@@ -18,6 +18,7 @@ use super::super::wire::Conn;
 use super::super::{Config, Limits, SnapshotSettings};
 use super::Trouble;
 use super::bound::Bound;
+use super::came::Known;
 use super::notes::{self, RunNote, TableNote};
 use super::read::{Prepared, ReadChunk, Reading, WholePart, now_us};
 use super::request::{SnapshotFault, SnapshotState};
@@ -123,6 +124,8 @@ pub(crate) struct Snapshots {
     numbers: u64,
     /// Notes to be given with the next position.
     pub(super) dirty: BTreeMap<String, Option<Vec<u8>>>,
+    /// Tables whose rows were told, or need not be.
+    pub(super) known: Known,
 }
 
 impl Snapshots {
@@ -159,13 +162,40 @@ impl Snapshots {
             decided,
             numbers: 0,
             dirty: BTreeMap::new(),
+            known: Known::of(notes),
         };
         for (note, tables) in notes::read(notes)? {
             let tables = tables.into_iter().map(|t| snapshots.table(t)).collect();
             let number = snapshots.number();
             snapshots.runs.push(Run::new(number, note, tables));
         }
+        snapshots.cancel_strangers();
         Ok(snapshots)
+    }
+
+    /// Ends the tables that the source has captured once and does not any more: nothing is told of their changes.
+    fn cancel_strangers(&mut self) {
+        let source = self.reading.clone();
+        let mut ended = Vec::new();
+        for run in &mut self.runs {
+            for (at, table) in run.tables.iter_mut().enumerate() {
+                let note = &mut table.note;
+                let is_over = matches!(note.state, SnapshotState::Done | SnapshotState::Cancelled);
+                if !is_over && !source.source.captures(&note.database, &note.table) {
+                    tracing::warn!(
+                        snapshot = run.note.request.id,
+                        table = note.name(),
+                        "not captured any more"
+                    );
+                    note.state = SnapshotState::Cancelled;
+                    ended.push((run.number, at));
+                }
+            }
+        }
+        for (number, at) in ended {
+            self.note_table(number, at);
+            self.settle(number);
+        }
     }
 
     pub(super) fn number(&mut self) -> u64 {
@@ -282,8 +312,14 @@ impl Snapshots {
         {
             return;
         }
-        let failed = run.tables.iter().any(|t| t.note.state == SnapshotState::Failed);
-        run.note.state = if failed { SnapshotState::Failed } else { SnapshotState::Done };
+        let any = |state| run.tables.iter().any(|t| t.note.state == state);
+        run.note.state = if any(SnapshotState::Failed) {
+            SnapshotState::Failed
+        } else if any(SnapshotState::Cancelled) && !any(SnapshotState::Done) {
+            SnapshotState::Cancelled
+        } else {
+            SnapshotState::Done
+        };
         run.note.ended_us = now_us();
         tracing::info!(snapshot = run.note.request.id, state = ?run.note.state, "the snapshot is over");
         self.note_run(number);

@@ -296,6 +296,11 @@ impl Transactions {
         self.xa.wait(xid, Held::passed(gtid, before, place, false));
     }
 
+    /// Transactions that were read and that the position leaves out, since nobody has decided them yet.
+    pub(crate) fn prepared(&self) -> impl Iterator<Item = &Gtid> {
+        self.xa.prepared.values().map(|held| &held.gtid)
+    }
+
     /// XA ROLLBACK of a prepared branch.
     pub(super) fn xa_rollback(&mut self, xid: &Xid) {
         if let Some(held) = self.xa.prepared.remove(xid) {

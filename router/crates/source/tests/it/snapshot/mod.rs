@@ -1,5 +1,6 @@
 //! Snapshots beside the stream.
 
+mod came;
 mod keys;
 mod refused;
 mod replica;

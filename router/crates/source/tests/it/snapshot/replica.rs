@@ -70,6 +70,23 @@ async fn from_a_replica_that_is_one() {
     let wanted: Vec<String> = database.query("SELECT CONCAT(id, ',', v) FROM t").await.unwrap();
     assert_eq!(rows.into_values().collect::<std::collections::BTreeSet<_>>(), wanted.into_iter().collect());
 
+    // a branch that is prepared holds up nothing, whatever it is of
+    source.exec("CREATE DATABASE aside; CREATE TABLE aside.u (id INT PRIMARY KEY)").await.unwrap();
+    let mut branch = source.connect().await.unwrap();
+    for statement in ["XA START 'x'", "INSERT INTO aside.u VALUES (1)", "XA END 'x'", "XA PREPARE 'x'"] {
+        branch.query_drop(statement).await.unwrap();
+    }
+    let (_, _, executed) = source.binlog_end().await.unwrap();
+    let has_all = || async {
+        let sql = format!("SELECT GTID_SUBSET('{executed}', @@GLOBAL.gtid_executed)");
+        replica.query::<u8>(&sql).await.is_ok_and(|has| has == [1])
+    };
+    eventually("the replica has the branch", Duration::from_secs(30), has_all).await;
+    begin(&mut capture, SnapshotRequest::all("prepared"));
+    let end = tokio::time::timeout(Duration::from_secs(30), finish(&mut capture, &mut log, "prepared"));
+    done(&end.await.expect("a snapshot that ends"));
+    branch.query_drop("XA ROLLBACK 'x'").await.unwrap();
+
     // it stands still: a chunk waits for what the stream has, and says so
     replica.exec("STOP REPLICA").await.unwrap();
     database.exec("UPDATE t SET v = v + 1").await.unwrap();

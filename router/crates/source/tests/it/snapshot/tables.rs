@@ -101,6 +101,13 @@ async fn paused_resumed_slowed_cancelled() {
     let end = finish(&mut capture, &mut log, "c").await;
     assert_eq!(end.state, SnapshotState::Cancelled);
     assert!(end.rows < 3000);
+    for (over, id) in [("done", "p"), ("cancelled", "c")] {
+        for command in [SnapshotCommand::Pause, SnapshotCommand::Resume, SnapshotCommand::Cancel] {
+            let refused = capture.command(command(id.into())).unwrap_err();
+            assert_eq!(refused.code(), codes::SNAPSHOT_REQUEST);
+            assert!(refused.message().contains(&format!("`{id}` is {over}")), "{refused}");
+        }
+    }
     let unknown = capture.command(SnapshotCommand::Pause("x".into())).unwrap_err();
     assert_eq!(unknown.code(), codes::SNAPSHOT_UNKNOWN);
     let bad = capture.command(SnapshotCommand::Begin(SnapshotRequest::all("a/b"))).unwrap_err();
@@ -182,7 +189,7 @@ async fn tables_that_change_or_vanish_while_they_are_read() {
     database.exec("RENAME TABLE a TO elsewhere").await.unwrap();
     let end = finish(&mut capture, &mut log, "gone").await;
     assert_eq!((end.state, fault(&end)), (SnapshotState::Failed, "mysql.snapshot_table_gone"));
-    // mended and resumed, it goes on where it was
+    // mended and resumed, it is read anew: nobody knows what was done to it under the other name
     database.exec("RENAME TABLE elsewhere TO a").await.unwrap();
     capture.command(SnapshotCommand::Resume("gone".into())).unwrap();
     while status(&capture, "gone").state.is_over() || log.notes.is_empty() {
@@ -196,7 +203,7 @@ async fn tables_that_change_or_vanish_while_they_are_read() {
         }
         log.add(next(&mut capture).await.unwrap());
     }
-    assert_eq!(log.snapshot_rows(), 2000);
+    assert!(log.snapshot_rows() >= 2300, "{}", log.snapshot_rows());
 }
 
 #[tokio::test]
