@@ -13,3 +13,4 @@ mod plugins;
 mod rig;
 mod snapshots;
 mod source;
+mod workbench;

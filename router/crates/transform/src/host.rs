@@ -172,6 +172,12 @@ impl Plugin {
     pub fn info(&self) -> &PluginInfo {
         &self.info
     }
+
+    /// What it imports, by name.
+    pub fn imports(&self) -> Vec<String> {
+        let component = self.pre.instance_pre().component();
+        component.component_type().imports(self.pre.engine()).map(|(name, _)| name.to_owned()).collect()
+    }
 }
 
 fn check_world(ty: &wasmtime::component::types::Component, engine: &Engine) -> Result<(), Fault> {
