@@ -4,7 +4,7 @@ CARGO ?= cargo
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test soak fuzz bench decode lint fmt plugins mysql audit clean
+.PHONY: help demo test soak fuzz bench decode lint fmt plugins bindings mysql audit clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -15,6 +15,8 @@ demo: ## build, and watch changes of a real MySQL arrive at two consumers (Ctrl-
 test: plugins ## all tests, against a real MySQL and with the WASM plugins built
 	$(CARGO) test --workspace --locked
 	$(CARGO) test --manifest-path plugins/Cargo.toml --workspace --locked
+	scripts/wasm-go each go test ./...
+	scripts/wasm-go bindings --check
 
 soak: plugins ## 100 kills under load, 20 snapshots with six kills each, 5 M rows in one transaction (about 15 minutes)
 	FOREBAY_KILLS=100 FOREBAY_SNAPSHOTS=20 FOREBAY_LARGE_ROWS=5000000 \
@@ -39,16 +41,24 @@ lint: ## formatting, clippy, dependency policy, links in the documents
 	$(CARGO) fmt --manifest-path plugins/Cargo.toml --all --check
 	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
 	$(CARGO) clippy --manifest-path plugins/Cargo.toml --workspace --all-targets --locked -- -D warnings
+	$(CARGO) fmt --manifest-path sdk/go/generate/Cargo.toml --check
+	$(CARGO) clippy --manifest-path sdk/go/generate/Cargo.toml --locked -- -D warnings
+	scripts/wasm-go lint
 	scripts/cargo-deny --locked check bans licenses sources
 	scripts/cargo-deny --locked --manifest-path plugins/Cargo.toml --config deny.toml check bans licenses sources
 	scripts/check-links
 
-fmt: ## format all Rust code
+fmt: ## format all Rust and Go code
 	$(CARGO) fmt --all
 	$(CARGO) fmt --manifest-path plugins/Cargo.toml --all
+	scripts/wasm-go each gofmt -w .
 
 plugins: ## build the WASM plugins and the tests' guests into the target folder
 	scripts/wasm-rust guests
+	scripts/wasm-go guests
+
+bindings: ## write the Go SDK's bindings anew, after a change of wit/
+	scripts/wasm-go bindings
 
 mysql: ## get the private MySQL and MariaDB ready (otherwise done on first use) and say where they come from
 	scripts/mysql prepare

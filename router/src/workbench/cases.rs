@@ -74,7 +74,7 @@ pub(super) struct Wanted {
 /// An event that the plugin will not let through.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Rejected {
+pub(super) struct Rejected {
     /// Its place in `in`, from 0.
     event: u32,
     /// Of what is expected: a part of the reason.

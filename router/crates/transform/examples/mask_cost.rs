@@ -2,7 +2,9 @@
 //!
 //! `cargo run --release -p forebay-transform --example mask_cost -- target/guests/mask.wasm`
 //!
-//! Batches of 1,000 images; two text columns (25 and 19 bytes) of 10 or 228 are masked with `keep_first`.
+//! Batches of 1,000 images; two text columns (25 and 19 bytes) of 10 or 228 are masked with each of mask's rules, or with
+//! what the second argument says, as `'{"do": "mask"}'` for the guests `conformance` and `conformance-go`. Then: what it
+//! costs to instantiate and open.
 
 use std::sync::Arc;
 
@@ -13,22 +15,25 @@ use forebay_transform::{Host, Limits, Place};
 const IMAGES: usize = 1000;
 const ROUNDS: usize = 300;
 const SAMPLES: usize = 15;
+const OPENED: usize = 100;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let path = std::env::args().nth(1).ok_or("give the path of mask.wasm")?;
     let cache = std::env::temp_dir().join(format!("forebay-mask-cost-{}", std::process::id()));
     let plugin = Host::new(&cache)?.load(&std::fs::read(path)?)?;
+    let rules = [
+        r#"{"keep_first": 1}"#,
+        r#"{"keep_domain": true}"#,
+        r#"{"hash": {"key": "k"}}"#,
+        r#"{"null": true}"#,
+    ];
+    let of_mask = |rule| format!(r#"{{"columns": {{"c1": {rule}, "c2": {rule}}}}}"#);
+    let configs = std::env::args().nth(2).map_or_else(|| rules.map(of_mask).to_vec(), |config| vec![config]);
     for columns in [10, 228] {
-        for rule in [
-            r#"{"keep_first": 1}"#,
-            r#"{"keep_domain": true}"#,
-            r#"{"hash": {"key": "k"}}"#,
-            r#"{"null": true}"#,
-        ] {
+        for config in &configs {
             let batch = batch(columns);
-            let config = format!(r#"{{"columns": {{"c1": {rule}, "c2": {rule}}}}}"#);
-            let mut binding = plugin.bind("bench", &batch.table, &config, &Limits::default()).await?;
+            let mut binding = plugin.bind("bench", &batch.table, config, &Limits::default()).await?;
             let mut samples = Vec::with_capacity(SAMPLES);
             for _ in 0..SAMPLES {
                 let start = cpu_ns()?;
@@ -43,8 +48,16 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
             }
             samples.sort_by(f64::total_cmp);
             let (best, median) = (samples[0], samples[SAMPLES / 2]);
-            eprintln!("{columns:>4} columns, {rule:<25} best {best:>7.1}, median {median:>7.1} ns/image");
+            eprintln!("{columns:>4} columns, {config:<60} best {best:>7.1}, median {median:>7.1} ns/image");
         }
+        let (start, table) = (cpu_ns()?, batch(columns).table);
+        for _ in 0..OPENED {
+            std::hint::black_box(plugin.bind("bench", &table, &configs[0], &Limits::default()).await?);
+        }
+        eprintln!(
+            "{columns:>4} columns, instantiate and open {:.0} us",
+            (cpu_ns()? - start) as f64 / (OPENED * 1000) as f64
+        );
     }
     std::fs::remove_dir_all(cache)?;
     Ok(())

@@ -167,7 +167,19 @@ fn place(error: &Error) -> String {
     let Some(trace) = error.downcast_ref::<WasmBacktrace>() else { return String::new() };
     // "    0:   0x2f9d - <unknown>!mask::Mask::apply"
     let text = trace.to_string();
-    let machinery = ["__rust", "panicking", "panic_", "abort", "handle_alloc_error", "runtime."];
+    let machinery = [
+        "__rust",
+        "panicking",
+        "panic_",
+        "abort",
+        "handle_alloc_error",
+        "runtime.",
+        "<wasm function",
+        "os.Exit",
+        "os.runtime_",
+        "syscall",
+        "forebay_sdk_go.",
+    ];
     text.lines()
         .filter_map(|line| line.split_once(" - ").and_then(|(_, frame)| frame.split_once('!')))
         .map(|(_, function)| function.split("::h").next().unwrap_or(function).trim())

@@ -10,7 +10,7 @@ use crate::workbench::{self, Figures};
 
 /// Measure a component.
 #[derive(Debug, Args)]
-pub(super) struct Bench {
+pub(in crate::cli) struct Bench {
     /// The component.
     file: PathBuf,
     #[command(flatten)]

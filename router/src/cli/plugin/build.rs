@@ -11,7 +11,7 @@ use crate::workbench;
 
 /// Build a plugin's folder.
 #[derive(Debug, Args)]
-pub(super) struct Build {
+pub(in crate::cli) struct Build {
     /// The plugin's folder.
     #[arg(default_value = ".")]
     dir: PathBuf,

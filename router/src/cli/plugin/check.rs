@@ -13,7 +13,7 @@ use crate::workbench;
 
 /// Look at a component.
 #[derive(Debug, Args)]
-pub(super) struct Check {
+pub(in crate::cli) struct Check {
     /// The component.
     file: PathBuf,
     #[command(flatten)]

@@ -51,7 +51,7 @@ impl Plugin {
 
 /// A table to look at a plugin with, and the plugin's configuration.
 #[derive(Debug, Args)]
-struct About {
+pub(in crate::cli) struct About {
     /// The table: a file of YAML (`columns` and `key`; a file of cases will do) or .sql (CREATE TABLE), or with --mysql a
     /// table as database.table.
     #[arg(long)]

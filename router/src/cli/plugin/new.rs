@@ -9,7 +9,7 @@ use crate::workbench::{self, Language};
 
 /// Make a new plugin.
 #[derive(Debug, Args)]
-pub(super) struct New {
+pub(in crate::cli) struct New {
     /// The plugin's name, which is the folder's too: small letters, digits and `-`.
     #[arg(value_parser = name)]
     name: String,

@@ -13,7 +13,7 @@ use crate::workbench;
 
 /// Upload a component.
 #[derive(Debug, Args)]
-pub(super) struct Push {
+pub(in crate::cli) struct Push {
     /// The component.
     file: PathBuf,
     /// What routes call it. Default: the file's name without `.wasm`.
@@ -25,7 +25,7 @@ pub(super) struct Push {
 
 /// Show the server's plugins.
 #[derive(Debug, Args)]
-pub(super) struct List {
+pub(in crate::cli) struct List {
     #[command(flatten)]
     remote: Remote,
 }

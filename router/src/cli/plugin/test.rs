@@ -10,7 +10,7 @@ use crate::workbench::{self, CaseFile};
 
 /// Run cases.
 #[derive(Debug, Args)]
-pub(super) struct Test {
+pub(in crate::cli) struct Test {
     /// The plugin's folder, which is built first, or a component.
     #[arg(default_value = ".")]
     what: PathBuf,

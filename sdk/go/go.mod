@@ -1,0 +1,3 @@
+module github.com/forebay/forebay/sdk/go
+
+go 1.24
