@@ -166,17 +166,18 @@ pub async fn run(plugin: &Plugin, file: &CaseFile) -> anyhow::Result<(Vec<Failed
         if let (true, Came::Rows { .. }) = (case.input.len() > 1, &came) {
             differences.extend(case.alone(plugin, &came).await?);
         }
-        if !differences.is_empty() {
+        let differs = !differences.is_empty();
+        if differs {
             failed.push(Failed { name: case.name.clone(), differences });
         }
-        outcomes.push(came);
+        outcomes.push(differs.then_some(came));
     }
     Ok((failed, Outcomes(outcomes)))
 }
 
-/// What the cases of a file came to.
+/// What the failed ones among the cases of a file came to.
 #[derive(Debug)]
-pub struct Outcomes(pub(super) Vec<Came>);
+pub struct Outcomes(pub(super) Vec<Option<Came>>);
 
 /// Where the events of all cases come from.
 static ORIGIN: LazyLock<Origin> = LazyLock::new(|| {

@@ -10,7 +10,7 @@ use crate::definition;
 /// What a case expects stands in these.
 const FIELDS: [&str; 5] = ["columns", "key", "out", "rejects", "error"];
 
-/// The file's text with each case expecting what it came to.
+/// The file's text with each case that failed expecting what it came to.
 ///
 /// # Errors
 /// If the cases are not written one field a line.
@@ -24,6 +24,11 @@ pub fn update(file: &CaseFile, outcomes: &Outcomes) -> anyhow::Result<String> {
     let mut text = String::new();
     let mut from = 0;
     for ((span, case), came) in spans.iter().zip(&file.cases).zip(&outcomes.0) {
+        let Some(came) = came else {
+            push(&mut text, &lines[from..span.end]);
+            from = span.end;
+            continue;
+        };
         push(&mut text, &lines[from..span.start]);
         let indent = " ".repeat(span.indent);
         let mut kept = without_fields(&lines[span.start..span.end], span.indent);

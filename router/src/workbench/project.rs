@@ -86,9 +86,9 @@ fn alone(path: &str, text: &str, version: &str) -> String {
     match path {
         "Cargo.toml" => {
             let inherited = [
-                ("version.workspace = true", format!("version = {version:?}")),
-                ("edition.workspace = true", "edition = \"2024\"".to_owned()),
                 ("rust-version.workspace = true", "rust-version = \"1.95\"".to_owned()),
+                ("\nversion.workspace = true", format!("\nversion = {version:?}")),
+                ("edition.workspace = true", "edition = \"2024\"".to_owned()),
                 ("license.workspace = true", "license = \"Apache-2.0\"".to_owned()),
                 ("publish.workspace = true", "publish = false".to_owned()),
                 ("workspace = \"../../plugins\"\n", String::new()),
@@ -130,7 +130,10 @@ mod tests {
             match language {
                 Language::Rust => {
                     let manifest = text("Cargo.toml");
-                    assert!(manifest.contains("name = \"my-mask\"") && manifest.contains("path = \"forebay-sdk\""));
+                    assert!(
+                        manifest.contains("name = \"my-mask\"")
+                            && manifest.contains("path = \"forebay-sdk\"")
+                    );
                     assert!(text("forebay-sdk/src/lib.rs").contains("path: \"wit/v0.1\""));
                     assert!(text("forebay-sdk/wit/v0.1/transform.wit").contains("world transform-plugin"));
                     let sdk = text("forebay-sdk/Cargo.toml");

@@ -287,9 +287,10 @@ async fn a_plugin_is_made(language: &str, other: &str) {
     let mut reader = Reader::new(env, here);
     let ran = reader.follow_but("docs/plugins.md", Some(other)).await;
     database.exec("UPDATE customers SET name = 'grace' WHERE id = 1").await.unwrap();
-    let customers = reader.folder.path().join("customers");
+    // `data-dir` is the page's default
+    let customers = reader.folder.path().join("forebay-data/customers");
     let names = eventually("the rows, changed by the plugin", LONG, || async {
-        let rows = if customers.parent().is_some_and(Path::exists) { records(&customers) } else { Vec::new() };
+        let rows = records(&customers);
         let names: Vec<String> = rows.iter().map(|r| format!("{}", r["after"]["name"])).collect();
         if names.iter().any(|name| name.contains("GRACE")) { Ok(rows) } else { Err(format!("{names:?}")) }
     })
@@ -300,6 +301,13 @@ async fn a_plugin_is_made(language: &str, other: &str) {
     assert!(told("plugin test").contains("2 of 2 pass"), "{}", told("plugin test"));
     assert!(told("plugin check").contains("makes    name (varchar(64))"), "{}", told("plugin check"));
     assert!(told("plugin push").contains("shout: shout 0.1.0"), "{}", told("plugin push"));
+    // the template as it is
+    let native = if language == "rust" { "cargo test --quiet" } else { "go test ./..." };
+    let script =
+        format!("forebay plugin new --lang {language} fresh; cd fresh; {native}; forebay plugin test");
+    let done = reader.command(&script).output().unwrap();
+    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    assert!(String::from_utf8_lossy(&done.stdout).contains("3 of 3 pass"));
     let mut transcript = String::new();
     for (text, told) in &ran {
         let typed: String = text.lines().map(|line| format!("$ {line}\n")).collect();

@@ -10,7 +10,14 @@ const TABLE: &str = "table: { name: shop.t, columns: { id: int not null, word: v
 
 /// Runs `forebay plugin` in a folder.
 fn plugin(folder: &Path, args: &[&str]) -> (Option<i32>, String, String) {
-    told(Command::new(env!("CARGO_BIN_EXE_forebay")).arg("plugin").args(args).current_dir(folder).output().unwrap())
+    told(
+        Command::new(env!("CARGO_BIN_EXE_forebay"))
+            .arg("plugin")
+            .args(args)
+            .current_dir(folder)
+            .output()
+            .unwrap(),
+    )
 }
 
 fn told(output: Output) -> (Option<i32>, String, String) {
@@ -62,8 +69,10 @@ fn check_tells_the_plan() {
         "CREATE TABLE t (id INT PRIMARY KEY, mail VARCHAR(64), card INT, note TEXT, plain TEXT)",
     )
     .unwrap();
-    let config = "{ columns: { mail: { keep_first: 1 }, card: { hash: { key: in-plain } }, note: { drop: true } } }";
-    let (code, out, err) = plugin(home.path(), &["check", "mask.wasm", "--table", "t.sql", "--config", config]);
+    let config =
+        "{ columns: { mail: { keep_first: 1 }, card: { hash: { key: in-plain } }, note: { drop: true } } }";
+    let (code, out, err) =
+        plugin(home.path(), &["check", "mask.wasm", "--table", "t.sql", "--config", config]);
     assert_eq!(code, Some(0), "{out}{err}");
     for line in [
         "mask.wasm: mask 0.1.0, ",
@@ -78,7 +87,8 @@ fn check_tells_the_plan() {
         assert!(out.contains(line), "{line} is not in:\n{out}");
     }
     assert!(err.contains("config.columns.card.hash.key: a server takes no secret in plain here"), "{err}");
-    let (_, out, _) = plugin(home.path(), &["check", "mask.wasm", "--table", "t.sql", "--config", config, "--json"]);
+    let (_, out, _) =
+        plugin(home.path(), &["check", "mask.wasm", "--table", "t.sql", "--config", config, "--json"]);
     let json: serde_json::Value = serde_json::from_str(&out).unwrap();
     assert_eq!(json["plan"]["drops"], serde_json::json!(["note"]));
 }
@@ -87,7 +97,17 @@ fn check_tells_the_plan() {
 fn bench_measures() {
     let home = filter();
     std::fs::write(home.path().join("t.yaml"), TABLE).unwrap();
-    let args = ["bench", "filter.wasm", "--table", "t.yaml", "--config", "{ column: word, in: [a] }", "--columns", "12", "--json"];
+    let args = [
+        "bench",
+        "filter.wasm",
+        "--table",
+        "t.yaml",
+        "--config",
+        "{ column: word, in: [a] }",
+        "--columns",
+        "12",
+        "--json",
+    ];
     let (code, out, err) = plugin(home.path(), &args);
     assert_eq!(code, Some(0), "{out}{err}");
     let json: serde_json::Value = serde_json::from_str(&out).unwrap();

@@ -206,7 +206,7 @@ fn check_world(ty: &wasmtime::component::types::Component, engine: &Engine) -> R
         format!("the component imports what plugins are not given: {listed}"),
     )
     .fix(if wasi {
-        "build it without WASI: for Rust the target is wasm32-unknown-unknown (scripts/wasm-rust)"
+        "build it without WASI: `forebay plugin build` does so"
     } else {
         "a plugin may import forebay:transform/host only"
     }))
