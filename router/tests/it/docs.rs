@@ -319,7 +319,6 @@ async fn a_plugin_is_made(language: &str, other: &str) {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("transcripts");
     std::fs::create_dir_all(&folder).unwrap();
     std::fs::write(folder.join(format!("plugin-{language}.txt")), &transcript).unwrap();
-    println!("{transcript}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
