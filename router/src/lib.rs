@@ -6,3 +6,4 @@ pub mod cli;
 pub mod definition;
 pub mod engine;
 pub mod server;
+pub mod workbench;

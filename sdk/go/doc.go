@@ -1,5 +1,5 @@
 // Package forebay writes Forebay transform plugins in Go: implement [Transform], call [Export] from an init function,
-// and build a component with `scripts/wasm-go build`.
+// and build a component with `forebay plugin build`.
 //
 //	package main
 //

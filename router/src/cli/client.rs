@@ -83,6 +83,12 @@ impl Client {
         let text = self.send(self.request(method, path).json(body)).await?.text().await?;
         if text.is_empty() { Ok(Value::Null) } else { Ok(serde_json::from_str(&text)?) }
     }
+
+    /// Puts bytes as they are.
+    pub(super) async fn put_bytes(&self, path: &str, kind: &str, bytes: Vec<u8>) -> Result<Value, Failure> {
+        let request = self.request(Method::PUT, path).header("content-type", kind).body(bytes);
+        Ok(self.send(request).await?.json().await?)
+    }
 }
 
 /// `path: message (suggestion) [code]`, as far as the problem has them.

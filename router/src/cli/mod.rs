@@ -6,6 +6,7 @@ mod apply;
 mod client;
 mod demo;
 mod doctor;
+mod plugin;
 mod position;
 mod release;
 mod routes;
@@ -55,6 +56,9 @@ enum Verb {
     Snapshot(snapshot::Snapshot),
     /// Deliver again from an earlier offset, or skip to a later one.
     Replay(routes::Replay),
+    /// Write, build, try and upload plugins.
+    #[command(subcommand)]
+    Plugin(plugin::Plugin),
     /// Print the OpenAPI document.
     Openapi,
     /// Run the main job on a MySQL server: seeds, a live writer, two consumers.
@@ -106,6 +110,7 @@ pub fn run() -> ExitCode {
         Verb::Doctor(doctor) => block_on(doctor.run()),
         Verb::Routes(routes) => block_on(routes.run()),
         Verb::Replay(replay) => block_on(replay.run()),
+        Verb::Plugin(plugin) => plugin.run(),
         Verb::Openapi => print(&crate::api::openapi_json()),
         Verb::Demo(demo) => block_on(demo.run()),
     };

@@ -27,11 +27,12 @@ fn the_readme_sets_every_variable_that_it_uses() {
 
 #[test]
 fn the_error_reference_names_every_code() {
-    let parts: [(&str, &[Code]); 8] = [
+    let parts: [(&str, &[Code]); 9] = [
         ("Source", forebay_source::codes::ALL),
         ("Changelog", forebay_changelog::codes::ALL),
         ("Control store", forebay_store::codes::ALL),
         ("Transforms", forebay_transform::codes::ALL),
+        ("Building plugins", forebay_component::codes::ALL),
         ("Sinks", forebay_sink::codes::ALL),
         ("Definitions", forebay::definition::codes::ALL),
         ("Engine", forebay::engine::codes::ALL),
@@ -139,9 +140,17 @@ impl Reader {
 
     /// Does what the page says: writes its files, starts its server, runs its commands. Answers each command's text and what it printed.
     async fn follow(&mut self, page: &str) -> Vec<(String, String)> {
+        self.follow_but(page, None).await
+    }
+
+    /// As [`follow`](Self::follow), without the blocks that have this word behind their fence.
+    async fn follow_but(&mut self, page: &str, not: Option<&str>) -> Vec<(String, String)> {
         let mut ran = Vec::new();
         for (info, text) in blocks(&std::fs::read_to_string(root().join(page)).unwrap()) {
             let words: Vec<&str> = info.split_whitespace().collect();
+            if not.is_some_and(|not| words.contains(&not)) {
+                continue;
+            }
             let text = self.here(&text);
             if let Some(name) = words.iter().find_map(|w| w.strip_prefix("file=")) {
                 let path = self.folder.path().join(self.here(name));
@@ -243,4 +252,81 @@ async fn whoever_comes_from_quix_goes_on_where_they_stood() {
     .await;
     let wanted = [("c", 2), ("c", 3), ("r", 1), ("r", 2), ("r", 3)];
     assert_eq!(told, wanted.map(|(op, id)| (op.to_owned(), id)));
+}
+
+/// Somebody with a language's toolchain, `forebay` and nothing else goes from nothing to changed rows at a sink.
+async fn a_plugin_is_made(language: &str, other: &str) {
+    let server = mysql().await;
+    let database = server.database("plugin").await.unwrap();
+    let table = "CREATE TABLE customers (id BIGINT PRIMARY KEY, name VARCHAR(64), phone VARCHAR(20))";
+    database.exec(&format!("{table}; INSERT INTO customers VALUES (1, 'ada', '555-1')")).await.unwrap();
+    let select = format!("SELECT ON {}.*", database.name());
+    let grants = ["REPLICATION SLAVE ON *.*", "REPLICATION CLIENT ON *.*", select.as_str()];
+    let user = server.cdc_user(&grants).await.unwrap();
+    let here = vec![
+        ("shop.", format!("{}.", database.name())),
+        ("user: cdc", format!("user: {}", user.name)),
+        ("port: 3306", format!("port: {}", server.port())),
+    ];
+    // built things are kept from run to run; where the toolchains are not installed, the scripts find them
+    let kept = Path::new(env!("CARGO_TARGET_TMPDIR")).join("new-plugins");
+    let toolchains = tempfile::NamedTempFile::new().unwrap();
+    let scripts = root().join("scripts");
+    let find = format!(
+        "unset BASH_ENV\n\
+         ls \"$(rustc --print target-libdir --target wasm32-unknown-unknown)\"/libstd-*.rlib >/dev/null 2>&1 || eval \"$({0}/wasm-rust)\"\n\
+         PATH=$PATH:$(dirname \"$({0}/wasm-go)\")\n",
+        scripts.display()
+    );
+    std::fs::write(toolchains.path(), find).unwrap();
+    let env = vec![
+        ("SHOP_PASSWORD", user.password.clone()),
+        ("CARGO_TARGET_DIR", kept.display().to_string()),
+        ("BASH_ENV", toolchains.path().display().to_string()),
+    ];
+    let mut reader = Reader::new(env, here);
+    let ran = reader.follow_but("docs/plugins.md", Some(other)).await;
+    database.exec("UPDATE customers SET name = 'grace' WHERE id = 1").await.unwrap();
+    // `data-dir` is the page's default
+    let customers = reader.folder.path().join("forebay-data/customers");
+    let names = eventually("the rows, changed by the plugin", LONG, || async {
+        let rows = records(&customers);
+        let names: Vec<String> = rows.iter().map(|r| format!("{}", r["after"]["name"])).collect();
+        if names.iter().any(|name| name.contains("GRACE")) { Ok(rows) } else { Err(format!("{names:?}")) }
+    })
+    .await;
+    assert!(names.iter().all(|r| r["after"]["phone"] == "555-1"));
+    assert!(names.iter().any(|r| r["before"]["name"] == "ADA" && r["after"]["name"] == "GRACE"), "{names:?}");
+    let told = |part: &str| &ran.iter().find(|(text, _)| text.contains(part)).unwrap().1;
+    assert!(told("plugin test").contains("2 of 2 pass"), "{}", told("plugin test"));
+    assert!(told("plugin check").contains("makes    name (varchar(64))"), "{}", told("plugin check"));
+    assert!(told("plugin push").contains("shout: shout 0.1.0"), "{}", told("plugin push"));
+    // the template as it is
+    let native = if language == "rust" { "cargo test --quiet" } else { "go test ./..." };
+    let script =
+        format!("forebay plugin new --lang {language} fresh; cd fresh; {native}; forebay plugin test");
+    let done = reader.command(&script).output().unwrap();
+    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    assert!(String::from_utf8_lossy(&done.stdout).contains("3 of 3 pass"));
+    let mut transcript = String::new();
+    for (text, told) in &ran {
+        let typed: String = text.lines().map(|line| format!("$ {line}\n")).collect();
+        transcript += &format!("{typed}{told}\n");
+    }
+    for row in &names {
+        let _ = writeln!(transcript, "{} {} -> {}", row["op"], row["before"], row["after"]);
+    }
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("transcripts");
+    std::fs::create_dir_all(&folder).unwrap();
+    std::fs::write(folder.join(format!("plugin-{language}.txt")), &transcript).unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_plugin_is_made_in_rust() {
+    a_plugin_is_made("rust", "go").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_plugin_is_made_in_go() {
+    a_plugin_is_made("go", "rust").await;
 }

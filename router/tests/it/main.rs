@@ -16,3 +16,4 @@ mod quarantine;
 mod rig;
 mod snapshots;
 mod source;
+mod workbench;

@@ -1,5 +1,5 @@
 //! Writes Forebay transform plugins in Rust: implement [`Transform`], say [`export!`], build with
-//! `scripts/wasm-rust build`.
+//! `forebay plugin build`.
 //!
 //! ```
 //! use forebay_plugin::{Batch, Error, Output, Plan, TableSchema, Transform};

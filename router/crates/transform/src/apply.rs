@@ -222,6 +222,16 @@ impl Binding {
         &self.checked.output
     }
 
+    /// Whether the plugin is called for each batch. If not, the router does all that the plan says.
+    pub fn calls_plugin(&self) -> bool {
+        self.checked.calls_guest()
+    }
+
+    /// Linear memory of the instance, in bytes; 0 if there is none.
+    pub fn memory_bytes(&self) -> usize {
+        self.live.as_ref().map_or(0, |live| live.instance.memory_bytes())
+    }
+
     /// What is done.
     pub fn plan(&self) -> &Plan {
         &self.checked.plan

@@ -172,6 +172,12 @@ impl Plugin {
     pub fn info(&self) -> &PluginInfo {
         &self.info
     }
+
+    /// What it imports, by name.
+    pub fn imports(&self) -> Vec<String> {
+        let component = self.pre.instance_pre().component();
+        component.component_type().imports(self.pre.engine()).map(|(name, _)| name.to_owned()).collect()
+    }
 }
 
 fn check_world(ty: &wasmtime::component::types::Component, engine: &Engine) -> Result<(), Fault> {
@@ -200,7 +206,7 @@ fn check_world(ty: &wasmtime::component::types::Component, engine: &Engine) -> R
         format!("the component imports what plugins are not given: {listed}"),
     )
     .fix(if wasi {
-        "build it without WASI: for Rust the target is wasm32-unknown-unknown (scripts/wasm-rust)"
+        "build it without WASI: `forebay plugin build` does so"
     } else {
         "a plugin may import forebay:transform/host only"
     }))

@@ -73,6 +73,11 @@ impl Instance {
         }
     }
 
+    /// Linear memory that it has, in bytes.
+    pub(crate) fn memory_bytes(&self) -> usize {
+        self.store.data().memory.used()
+    }
+
     fn guest(&mut self) -> (&mut Store<State>, &Guest) {
         self.store.data_mut().ticks = self.limits.ticks();
         self.store.set_epoch_deadline(1);

@@ -27,6 +27,7 @@ mod instance;
 mod limits;
 mod plan;
 mod plugin_log;
+pub mod rows;
 mod scatter;
 mod stamp;
 mod types;

@@ -57,6 +57,11 @@ impl Memory {
     pub(crate) fn new(allowed: usize) -> Memory {
         Memory { allowed, used: 0, refused: None }
     }
+
+    /// What it has, in bytes.
+    pub(crate) fn used(&self) -> usize {
+        self.used
+    }
 }
 
 impl ResourceLimiter for Memory {

@@ -4,7 +4,7 @@ use forebay_model::Fault;
 
 use crate::codes;
 
-const FIX: &str = "upload a component: for Rust `scripts/wasm-rust build DIR OUT.wasm`; see docs/plugins.md";
+const FIX: &str = "upload a component, as `forebay plugin build` makes it; see docs/plugins.md";
 
 /// Passes what starts like a component.
 pub(crate) fn check(bytes: &[u8]) -> Result<(), Fault> {

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use arrow_array::Array as _;
 use arrow_array::cast::AsArray as _;
 use arrow_array::types::{Int32Type, Int64Type};
-use forebay_model::{Batch, Block, Fault, TableSchema, Txn, quarantine, schema_changes};
+use forebay_model::{Batch, Block, Column, Fault, TableSchema, Txn, quarantine, schema_changes};
 
 use super::follow::Said;
 use super::history::History;
@@ -94,6 +94,24 @@ impl Definition {
             unusable(database, table, "the server has no such table, or the account may not see it")
         })?;
         Ok(Definition { key, version: Some(version) })
+    }
+
+    /// The table schema that rows written with it have.
+    pub fn table_schema(&self) -> TableSchema {
+        let Version { columns, key, .. } = &self.version;
+        let column = |def: &ColumnDef| Column {
+            name: def.name.clone(),
+            ty: def.ty.column_type(),
+            nullable: def.nullable,
+            native: def.ty.to_string(),
+        };
+        let at = |name: &String| columns.iter().position(|c| c.name == *name).map(|at| at as u32);
+        TableSchema {
+            database: self.key.0.clone(),
+            table: self.key.1.clone(),
+            columns: columns.iter().map(column).collect(),
+            key: key.iter().filter_map(at).collect(),
+        }
     }
 
     /// The database.

@@ -5,11 +5,13 @@
 
 use std::fmt;
 
+use forebay_model::ColumnType;
 use serde::{Deserialize, Serialize};
 
 use super::charsets::widest;
 use super::lex::{Lexer, Modes, Token};
 use super::reader::{Reader, Unclear, unclear};
+use crate::mysql::decode::GEOMETRIES;
 
 /// See the module.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -143,6 +145,36 @@ impl SqlType {
             _ => Vec::new(),
         };
         Ok((ty, aside))
+    }
+
+    /// What the decoder makes of a column of this type, once its character set is [settled](Self::settle).
+    pub(super) fn column_type(&self) -> ColumnType {
+        let arg = |n: usize| self.args.get(n).map_or(0, |&arg| u8::try_from(arg).unwrap_or(u8::MAX));
+        let integer = |bits| ColumnType::Integer { bits, unsigned: self.unsigned };
+        match self.name.as_str() {
+            "tinyint" => integer(8),
+            "smallint" => integer(16),
+            "mediumint" => integer(24),
+            "int" => integer(32),
+            "bigint" => integer(64),
+            "float" => ColumnType::Float,
+            "double" => ColumnType::Double,
+            "decimal" => ColumnType::Decimal { precision: arg(0), scale: arg(1) },
+            "bit" => ColumnType::Bit { bits: arg(0) },
+            "year" => ColumnType::Year,
+            "date" => ColumnType::Date,
+            "time" => ColumnType::Time { fsp: arg(0) },
+            "datetime" => ColumnType::DateTime { fsp: arg(0) },
+            "timestamp" => ColumnType::Timestamp { fsp: arg(0) },
+            "enum" => ColumnType::Enum { members: self.members.clone() },
+            "set" => ColumnType::Set { members: self.members.clone() },
+            "json" => ColumnType::Json,
+            "vector" => ColumnType::Vector,
+            "binary" | "varbinary" | "tinyblob" | "blob" | "mediumblob" | "longblob" => ColumnType::Binary,
+            name if GEOMETRIES.contains(&name) => ColumnType::Geometry,
+            // texts of all sizes, and what MariaDB writes as text: uuid, inet4, inet6
+            _ => ColumnType::Text,
+        }
     }
 
     fn is_listed(&self) -> bool {

@@ -7,7 +7,7 @@ use arrow_array::types::Int32Type;
 use forebay_kit::Server;
 use forebay_kit::mysql_async::prelude::Queryable as _;
 use forebay_model::{Batch, Kind};
-use forebay_source::mysql::{SnapshotRequest, catalog};
+use forebay_source::mysql::{Definition, SnapshotRequest, catalog};
 
 use super::super::differ::{OLD_TIMES, Table, as_shown, case_table, cases, fill, random_table, seed};
 use super::super::{config, text};
@@ -136,6 +136,8 @@ async fn every_schema_comes_out_the_same() {
     let batch = &log.blocks[0].batches[0];
     assert_eq!(batch.table, streamed.table);
     assert_eq!(text::row(batch, 0), text::row(&streamed, 0));
+    let defined = Definition::of_server(&config, database.name(), "t").await.unwrap().table_schema();
+    assert_eq!(defined, *streamed.table, "a definition means the same");
     assert_eq!(catalog(&config).await.unwrap(), [streamed.table]);
 }
 
@@ -171,5 +173,7 @@ async fn every_schema_of_mariadb_comes_out_the_same() {
     let batch = &log.blocks[0].batches[0];
     assert_eq!(batch.table, streamed.table);
     assert_eq!(text::row(batch, 0), text::row(&streamed, 0));
+    let defined = Definition::of_server(&config, database.name(), "t").await.unwrap().table_schema();
+    assert_eq!(defined, *streamed.table, "a definition means the same");
     assert_eq!(catalog(&config).await.unwrap(), [streamed.table]);
 }
