@@ -73,6 +73,11 @@ impl Instance {
         }
     }
 
+    /// Bytes of linear memory.
+    pub(crate) fn memory(&self) -> u64 {
+        self.store.data().memory.used as u64
+    }
+
     fn guest(&mut self) -> (&mut Store<State>, &Guest) {
         self.store.data_mut().ticks = self.limits.ticks();
         self.store.set_epoch_deadline(1);
