@@ -139,6 +139,7 @@ fn paths() -> OpenApiRouter<Api> {
         .routes(routes!(documents::get_route, documents::put_route, documents::delete_route))
         .routes(routes!(control::pause))
         .routes(routes!(control::resume))
+        .routes(routes!(control::transforms))
         .routes(routes!(control::get_offset, control::put_offset))
         .routes(routes!(dead_letters::list, dead_letters::delete_all))
         .routes(routes!(dead_letters::delete_one))

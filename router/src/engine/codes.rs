@@ -3,6 +3,7 @@
 use forebay_model::{Class, Code};
 
 pub use super::letters::{REJECTED, TOO_MANY};
+pub use super::pii::EXPOSED;
 
 /// A route or source names something that does not exist.
 pub const UNKNOWN: Code = Code {
@@ -82,6 +83,7 @@ pub const NOT_QUARANTINED: Code = Code {
 pub const ALL: &[Code] = &[
     TOO_MANY,
     REJECTED,
+    EXPOSED,
     UNKNOWN,
     PANIC,
     BAD_OFFSET,

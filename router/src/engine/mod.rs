@@ -11,8 +11,11 @@ pub mod codes;
 mod control;
 mod deliver;
 mod fitness;
+mod history;
 mod ingest;
 mod letters;
+mod meters;
+mod pii;
 mod position;
 mod quarantine;
 mod retention;
@@ -37,8 +40,10 @@ use tokio_util::task::TaskTracker;
 
 pub use apply::{ApplyError, How};
 pub use control::OffsetTarget;
+pub use history::{TransformRun, TransformsRun};
 pub use status::{
-    CountsView, FaultView, PositionView, RouteState, RouteStatus, SourceState, SourceStatus, Status,
+    CountsView, FaultView, PluginStatus, PositionView, RouteState, RouteStatus, SourceState, SourceStatus,
+    Status,
 };
 pub use tail::Tail;
 
@@ -85,7 +90,7 @@ impl Engine {
         let checkpoints = checkpoints::Checkpoints::open(store.clone())?;
         let engine = Engine {
             inner: Arc::new(Inner {
-                parts: Parts { store, host, checkpoints, data_dir },
+                parts: Parts { store, host, checkpoints, meters: meters::Meters::default(), data_dir },
                 running: Mutex::new(Running::default()),
                 changes: Mutex::new(()),
                 tasks: TaskTracker::new(),
