@@ -7,6 +7,7 @@ mod client;
 mod demo;
 mod doctor;
 mod position;
+mod preview;
 mod routes;
 mod serve;
 mod snapshot;
@@ -50,6 +51,8 @@ enum Verb {
     /// Read tables as they stand: begin, list, pause, resume, cancel.
     #[command(subcommand)]
     Snapshot(snapshot::Snapshot),
+    /// Say what transforms would make of a route's latest events, and deliver nothing.
+    Preview(preview::Preview),
     /// Deliver again from an earlier offset, or skip to a later one.
     Replay(routes::Replay),
     /// Print the OpenAPI document.
@@ -99,6 +102,7 @@ pub fn run() -> ExitCode {
         Verb::Position(position) => block_on(position.run()),
         Verb::Snapshot(snapshot) => block_on(snapshot.run()),
         Verb::Tail(tail) => block_on(tail.run()),
+        Verb::Preview(preview) => block_on(preview.run()),
         Verb::Doctor(doctor) => block_on(doctor.run()),
         Verb::Routes(routes) => block_on(routes.run()),
         Verb::Replay(replay) => block_on(replay.run()),

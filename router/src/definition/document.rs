@@ -256,6 +256,11 @@ pub struct TransformDef {
     /// The plugin.
     #[schema(example = "mask")]
     pub plugin: String,
+    /// Which upload of the plugin: its version, as the component says it, or `sha256:` and at least 8 digits of its hash. Default: the
+    /// newest.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(example = "0.1.0")]
+    pub version: Option<String>,
     /// The plugin's own settings. Wherever it wants a secret, `{ env: NAME }` or `{ file: /path }` stands in its place.
     /// Default: none.
     #[serde(default, skip_serializing_if = "Map::is_empty")]

@@ -270,6 +270,14 @@ fn transform(path: &str, def: &TransformDef, whole: &Whole, problems: &mut Probl
         let problem = Problem::new(codes::UNKNOWN_REFERENCE, child(path, "plugin"), message);
         problems.push(problem.suggest(did_you_mean(&def.plugin, names)));
     }
+    if let Some(version) = &def.version {
+        not_empty(child(path, "version"), version, problems);
+        let digits = version.strip_prefix("sha256:");
+        if digits.is_some_and(|d| !(8..=64).contains(&d.len()) || !d.bytes().all(|b| b.is_ascii_hexdigit())) {
+            let message = "8 to 64 lower-case hexadecimal digits follow `sha256:`";
+            problems.push(Problem::new(codes::INVALID, child(path, "version"), message));
+        }
+    }
     let limits = child(path, "limits");
     within(child(&limits, "memory_mib"), def.limits.memory_mib, 1..=4095, problems);
     within(child(&limits, "batch_ms"), def.limits.batch_ms, 1..=600_000, problems);

@@ -1,6 +1,5 @@
 //! Definition -> running parts: the one place that knows them all.
 
-use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,9 +8,8 @@ use forebay_changelog::{Log, Options, Retention};
 use forebay_model::Fault;
 use forebay_sink::{Mark, Opening};
 use forebay_source::mysql;
-use forebay_store::{DocKind, Store};
+use forebay_store::Store;
 use forebay_transform::{Host, Limits, Plugin};
-use serde_json::Value;
 use tokio::sync::watch;
 
 use super::chain::{Chain, Step};
@@ -23,6 +21,7 @@ use super::letters::Letters;
 use super::meters::Meters;
 use super::route::{Progress, Route};
 use super::select::Selection;
+use super::versions;
 use crate::definition::{self, Guard, RetainDef, RouteDef, SourceDef, StartAt, TlsDef, TransformDef, Wanted};
 
 /// What every route and source of a node shares.
@@ -104,15 +103,16 @@ pub(super) struct Setup {
     pub(super) def: RouteDef,
     /// What it may not have.
     pub(super) guard: Guard,
-    /// The plugin documents that it uses.
-    pub(super) plugins: BTreeMap<String, Value>,
+    /// The components of its transforms, by hash; `None` where there is none.
+    pub(super) components: Vec<Option<String>>,
 }
 
 impl Setup {
-    /// Whether only what becomes of rows is different, and the sink can stay open.
+    /// Whether only the transforms are different, and the sink can stay open. What a route may not have holds at once, and not from
+    /// the next transaction on: a change of that starts the route anew.
     pub(super) fn differs_in_transforms_only(&self, other: &Setup) -> bool {
-        let rest = |def: &RouteDef| RouteDef { transforms: Vec::new(), allow_pii: Vec::new(), ..def.clone() };
-        rest(&self.def) == rest(&other.def)
+        let rest = |def: &RouteDef| RouteDef { transforms: Vec::new(), ..def.clone() };
+        self.guard == other.guard && rest(&self.def) == rest(&other.def)
     }
 }
 
@@ -168,7 +168,7 @@ pub(super) async fn open_route(
 }
 
 /// One transform as it is stored, with its secrets resolved.
-async fn open_step(parts: &Parts, transform: &TransformDef) -> Result<Step, Fault> {
+pub(super) async fn open_step(parts: &Parts, transform: &TransformDef) -> Result<Step, Fault> {
     let (plugin, limits) = open_plugin(parts, transform).await?;
     let (config, missing) = definition::resolve_config(&transform.config, &definition::resolve_secret);
     if let Some((_, fault)) = missing.into_iter().next() {
@@ -195,7 +195,7 @@ pub(super) fn told(transform: &TransformDef, plugin: &Plugin) -> TransformRun {
 }
 
 async fn open_plugin(parts: &Parts, transform: &TransformDef) -> Result<(Plugin, Limits), Fault> {
-    let sha256 = plugin_sha256(&parts.store, &transform.plugin)?;
+    let sha256 = versions::stored(&parts.store, transform)?;
     let bytes = parts.store.plugin(&sha256)?;
     load(parts, transform, &sha256, bytes).await
 }
@@ -206,14 +206,10 @@ pub(super) async fn open_plugin_of(
     transform: &TransformDef,
     wanted: &Wanted,
 ) -> Result<(Plugin, Limits), Fault> {
-    match wanted.definitions.plugins.get(&transform.plugin).and_then(|p| p.sha256.clone()) {
-        Some(sha256) => {
-            let along = wanted.components.get(&sha256).cloned();
-            let bytes = if along.is_some() { along } else { parts.store.plugin(&sha256)? };
-            load(parts, transform, &sha256, bytes).await
-        }
-        None => open_plugin(parts, transform).await,
-    }
+    let sha256 = versions::wanted(&parts.store, transform, wanted)?;
+    let along = wanted.components.get(&sha256).cloned();
+    let bytes = if along.is_some() { along } else { parts.store.plugin(&sha256)? };
+    load(parts, transform, &sha256, bytes).await
 }
 
 async fn load(
@@ -243,14 +239,4 @@ async fn load(
         limits.log_lines_per_second = lines;
     }
     Ok((plugin, limits))
-}
-
-fn plugin_sha256(store: &Store, name: &str) -> Result<String, Fault> {
-    let unknown = || {
-        Fault::new(codes::UNKNOWN, format!("there is no plugin {name}"))
-            .fix("upload it: PUT /v1/plugins/{name}")
-    };
-    let document = store.get(DocKind::Plugins, name)?.ok_or_else(unknown)?;
-    let sha256 = document.value.get("sha256").and_then(Value::as_str);
-    Ok(sha256.ok_or_else(unknown)?.to_owned())
 }

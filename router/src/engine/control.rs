@@ -11,7 +11,7 @@ use super::route;
 use super::status::{CountsView, PluginStatus, RouteStatus, SourceState, SourceStatus, Status};
 use super::supervise::{RunningRoute, RunningSource};
 use super::{Engine, TransformsRun, assemble, codes, history};
-use crate::definition::{Guard, SourceDef};
+use crate::definition::{Guard, RouteDef, SourceDef};
 
 /// Where a route's offset is to go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -107,6 +107,14 @@ impl Engine {
         let running = self.inner.running.lock().await;
         let source = &running.routes.get(name).ok_or_else(|| no_route(name))?.def.source;
         running.sources.get(source).and_then(|s| s.log.clone()).ok_or_else(|| no_log(source))
+    }
+
+    /// A route with its source and that one's changelog.
+    pub(super) async fn route_and_source(&self, name: &str) -> Result<(Log, RouteDef, SourceDef), Fault> {
+        let running = self.inner.running.lock().await;
+        let def = running.routes.get(name).ok_or_else(|| no_route(name))?.def.clone();
+        let source = running.sources.get(&def.source).ok_or_else(|| no_log(&def.source))?;
+        Ok((source.log.clone().ok_or_else(|| no_log(&def.source))?, def, source.def.clone()))
     }
 
     /// The changelog of a source.

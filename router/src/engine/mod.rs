@@ -17,6 +17,7 @@ mod letters;
 mod meters;
 mod pii;
 mod position;
+mod preview;
 mod quarantine;
 mod retention;
 mod route;
@@ -25,6 +26,7 @@ mod snapshots;
 mod status;
 mod supervise;
 mod tail;
+mod versions;
 mod world;
 
 use std::collections::BTreeMap;
@@ -41,11 +43,13 @@ use tokio_util::task::TaskTracker;
 pub use apply::{ApplyError, How};
 pub use control::OffsetTarget;
 pub use history::{TransformRun, TransformsRun};
+pub use preview::Preview;
 pub use status::{
     CountsView, FaultView, PluginStatus, PositionView, RouteState, RouteStatus, SourceState, SourceStatus,
     Status,
 };
 pub use tail::Tail;
+pub use versions::PluginVersion;
 
 pub(crate) use status::now_us;
 

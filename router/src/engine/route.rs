@@ -294,7 +294,7 @@ impl Route {
 }
 
 /// The two halves of a batch's events; `None` if it has one.
-fn halves(batch: &Batch) -> Option<(Batch, Batch)> {
+pub(super) fn halves(batch: &Batch) -> Option<(Batch, Batch)> {
     let events: Vec<_> = batch.events().collect();
     if events.len() < 2 {
         return None;

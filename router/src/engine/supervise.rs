@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use forebay_changelog::Log;
 use forebay_model::Fault;
 use forebay_sink::policy::{self, Directive};
-use forebay_store::DocKind;
+use forebay_store::{DocKind, Store};
 use futures_util::FutureExt;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
@@ -18,7 +18,7 @@ use super::assemble::{self, Parts, Setup};
 use super::ingest::{Ingest, LOOK_AGAIN, Order, Reading, rand};
 use super::route::{self, Progress};
 use super::status::{FaultView, RouteState, SourceState};
-use super::{Engine, codes, quarantine, until};
+use super::{Engine, codes, quarantine, until, versions};
 use crate::definition::{Action, Guard, Plan, RouteDef, SourceDef, StartAt};
 
 /// Orders that wait for a source; more are refused.
@@ -93,7 +93,6 @@ impl Engine {
     pub async fn reconcile(&self) -> Result<(), Fault> {
         let sources: BTreeMap<String, SourceDef> = self.defined(DocKind::Sources)?;
         let routes: BTreeMap<String, RouteDef> = self.defined(DocKind::Routes)?;
-        let plugins: BTreeMap<String, serde_json::Value> = self.defined(DocKind::Plugins)?;
         let mut running = self.inner.running.lock().await;
 
         // routes first: those that go, those whose definition, plugins or changelog change
@@ -115,7 +114,7 @@ impl Engine {
             .routes
             .iter()
             .filter(|(name, route)| {
-                let setup = routes.get(*name).map(|def| setup(def, &sources, &plugins));
+                let setup = routes.get(*name).map(|def| setup(self.store(), def, &sources));
                 reopened.contains(&route.def.source) || !setup.is_some_and(|setup| route.take(setup))
             })
             .map(|(name, _)| name.clone())
@@ -157,7 +156,7 @@ impl Engine {
         for (name, def) in routes {
             if !running.routes.contains_key(&name) {
                 let log = running.sources.get(&def.source).and_then(|s| s.log.clone());
-                let setup = setup(&def, &defined, &plugins);
+                let setup = setup(self.store(), &def, &defined);
                 let route = self.start_route(&name, def, setup, log).await;
                 running.routes.insert(name, route);
             }
@@ -361,15 +360,10 @@ async fn run_route(
 }
 
 /// What a route is to do.
-fn setup(
-    def: &RouteDef,
-    sources: &BTreeMap<String, SourceDef>,
-    plugins: &BTreeMap<String, serde_json::Value>,
-) -> Setup {
-    let used =
-        def.transforms.iter().filter_map(|t| Some((t.plugin.clone(), plugins.get(&t.plugin)?.clone())));
+fn setup(store: &Store, def: &RouteDef, sources: &BTreeMap<String, SourceDef>) -> Setup {
+    let components = def.transforms.iter().map(|t| versions::stored(store, t).ok()).collect();
     let guard = sources.get(&def.source).map(|source| Guard::new(source, def)).unwrap_or_default();
-    Setup { plugins: used.collect(), guard, def: def.clone() }
+    Setup { components, guard, def: def.clone() }
 }
 
 /// Whether a source with this definition reads what one with the other reads: its tags are for routes.

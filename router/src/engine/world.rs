@@ -13,7 +13,7 @@ use forebay_store::{DocKind, Store};
 use serde_json::Value;
 
 use super::chain::{self, Step};
-use super::{Engine, assemble, codes, fitness, pii};
+use super::{Engine, How, assemble, codes, fitness, pii, versions};
 use crate::definition::{
     self, Action, Checked, Existing, Guard, Plan, Problem, RouteDef, SourceDef, TransformDef, Warning, child,
     item,
@@ -30,14 +30,15 @@ impl Engine {
         existing: &Existing,
         checked: &mut Checked,
         plan: &Plan,
-        force: bool,
+        how: How,
     ) -> Vec<Warning> {
+        let force = how.force;
         let mut warnings = Vec::new();
         let changed = |kind: DocKind, name: &str| {
             let changes = |action| matches!(action, Action::Create | Action::Update);
             plan.steps.iter().any(|s| s.kind == kind && s.name == name && changes(s.action))
         };
-        self.check_components(checked).await;
+        self.check_components(checked, plan).await;
         let mut seen: BTreeMap<String, Tables> = BTreeMap::new();
         let sources: Vec<_> = checked.wanted.definitions.sources.clone().into_iter().collect();
         for (name, source) in &sources {
@@ -98,19 +99,33 @@ impl Engine {
             let ours = |problem: &Problem| is_changed || problem.code == pii::EXPOSED.name;
             problems.into_iter().filter(ours).for_each(|problem| checked.note(problem));
         }
+        // last: what is wrong with a plugin keeps its routes from being looked at
+        if !how.replace {
+            let taken = versions::taken(self.store(), existing, &checked.wanted);
+            taken.into_iter().for_each(|problem| checked.note(problem));
+        }
         warnings
     }
 
-    async fn check_components(&self, checked: &mut Checked) {
-        let along = checked.wanted.definitions.plugins.iter().filter_map(|(name, plugin)| {
-            let bytes = checked.wanted.components.get(plugin.sha256.as_ref()?)?;
-            Some((child("plugins", name), bytes.clone()))
+    async fn check_components(&self, checked: &mut Checked, plan: &Plan) {
+        let is_new = |name: &str| {
+            let same = |s: &&definition::Step| s.kind == DocKind::Plugins && s.name == name;
+            plan.steps.iter().find(same).is_some_and(|s| s.action != Action::Unchanged)
+        };
+        let components = checked.wanted.definitions.plugins.iter().filter_map(|(name, plugin)| {
+            let sha256 = plugin.sha256.as_ref()?;
+            let along = checked.wanted.components.get(sha256).cloned();
+            let stored = || self.store().plugin(sha256).ok().flatten().filter(|_| is_new(name));
+            Some((name.clone(), along.or_else(stored)?))
         });
-        for (path, bytes) in along.collect::<Vec<_>>() {
+        for (name, bytes) in components.collect::<Vec<_>>() {
             let host = self.host().clone();
             let inspected = tokio::task::spawn_blocking(move || host.inspect(&bytes)).await;
-            if let Err(fault) = inspected.expect("inspecting a plugin does not panic") {
-                checked.note(Problem::of_fault(path, &fault));
+            match inspected.expect("inspecting a plugin does not panic") {
+                Ok(info) => {
+                    checked.wanted.versions.insert(name, info.version);
+                }
+                Err(fault) => checked.note(Problem::of_fault(child("plugins", &name), &fault)),
             }
         }
     }
@@ -163,7 +178,8 @@ impl Engine {
             match assemble::open_plugin_of(&self.inner.parts, transform, &checked.wanted).await {
                 Ok(opened) => opened,
                 Err(fault) => {
-                    problems.push(Problem::of_fault(child(path, "plugin"), &fault));
+                    let field = if fault.code() == versions::UNKNOWN { "version" } else { "plugin" };
+                    problems.push(Problem::of_fault(child(path, field), &fault));
                     return None;
                 }
             };

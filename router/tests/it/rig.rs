@@ -139,8 +139,13 @@ pub(crate) fn plugin(name: &str) -> Value {
 
 /// The version of the test plugin `marker` that ends with this digit, as an apply takes it.
 pub(crate) fn marker(digit: u8) -> Value {
+    bytes(&marker_bytes(digit))
+}
+
+/// A component, as an apply takes it.
+pub(crate) fn bytes(component: &[u8]) -> Value {
     use base64::Engine as _;
-    json!({ "wasm": base64::engine::general_purpose::STANDARD.encode(marker_bytes(digit)) })
+    json!({ "wasm": base64::engine::general_purpose::STANDARD.encode(component) })
 }
 
 pub(crate) fn marker_bytes(digit: u8) -> Vec<u8> {

@@ -31,6 +31,21 @@ pub(crate) fn forget(tx: &WriteTransaction, owner: &str) -> Result<(), Failure> 
     Ok(())
 }
 
+/// The hashes of components that notes of plugins name.
+pub(crate) fn named_components(tx: &WriteTransaction) -> Result<Vec<String>, Failure> {
+    let table = tx.open_table(NOTES)?;
+    let mut named = Vec::new();
+    for entry in table.range(("plugins/", "")..)? {
+        let (key, value) = entry?;
+        if !key.value().0.starts_with("plugins/") {
+            break;
+        }
+        let note: Value = decode(value.value())?;
+        named.extend(note["sha256"].as_str().map(str::to_owned));
+    }
+    Ok(named)
+}
+
 fn keys(
     table: &impl ReadableTable<(&'static str, &'static str), &'static [u8]>,
     owner: &str,
