@@ -225,7 +225,10 @@ mod tests {
         let hides = |column: &str| Plan { replaces: names(&[column]), ..Plan::default() };
         let out = "column `Email` of shop.members, tagged pii,";
         assert_eq!(after(&guard, &table, &[]), [format!("{out} comes out as it is")]);
-        assert_eq!(after(&guard, &table, &[renamed.clone()]), [format!("{out} comes out as `mail`")]);
+        assert_eq!(
+            after(&guard, &table, std::slice::from_ref(&renamed)),
+            [format!("{out} comes out as `mail`")]
+        );
         assert!(after(&guard, &table, &[renamed.clone(), hides("mail")]).is_empty());
         assert!(after(&guard, &table, &[hides("Email"), renamed.clone()]).is_empty());
         // another column that has the old name by now is another column

@@ -296,12 +296,11 @@ impl<'a> Trial<'a> {
             return;
         }
         for batch in &out.batches {
-            let mut shown = 0;
-            for event in batch.events().filter(|event| event.part == 0) {
-                if shown == SAMPLES || self.preview.samples.len() >= SAMPLES {
+            // events that come out as they are cost as much to look at
+            for event in batch.events().filter(|event| event.part == 0).take(SAMPLES) {
+                if self.preview.samples.len() >= SAMPLES {
                     return;
                 }
-                shown += 1;
                 let offset = block.first + Offset::from(event.event);
                 let read = pii::cover(block.slice(offset, offset + 1), &self.guard);
                 let was = rendered(&self.def.source, &read, offset);

@@ -95,7 +95,8 @@ async fn a_plugin_changes_between_two_transactions_and_nothing_is_lost_or_comes_
     assert!(versions.iter().zip(1..=5).all(|(v, n)| v.ends_with(&format!(".{n}"))), "{versions:?}");
     for (run, version) in runs.iter().zip(1..=5) {
         // offsets are rows here: the first with this version is where its run begins
-        let first = told.iter().position(|r| r["after"]["version"] == version.to_string()).unwrap();
+        let version = version.to_string();
+        let first = told.iter().position(|r| r["after"]["version"] == version.as_str()).unwrap();
         assert_eq!(run["from"].as_u64().unwrap(), first as u64, "{runs:?}");
     }
     assert_eq!(runs[2]["transforms"][0]["config"], json!({ "computes": true }));
