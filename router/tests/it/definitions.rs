@@ -147,7 +147,7 @@ async fn a_route_cannot_take_its_offset_to_another_source() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_server_that_cannot_be_a_source_is_told_when_the_source_is_made() {
     let server =
-        Server::start(&["--binlog-row-image=MINIMAL", "--binlog-row-metadata=MINIMAL"]).await.unwrap();
+        Server::start(&["--binlog-format=STATEMENT", "--binlog-row-metadata=MINIMAL"]).await.unwrap();
     let database = server.database("unfit").await.unwrap();
     let rig = Rig::on(&server, database).await;
     rig.database.exec("CREATE TABLE t (a INT)").await.unwrap();
@@ -158,7 +158,7 @@ async fn a_server_that_cannot_be_a_source_is_told_when_the_source_is_made() {
         (answer.status.as_u16(), answer.json())
     };
     // both ways of making one: what cannot work is a problem, with its fix
-    let refused = [("sources.db.mysql".to_owned(), "mysql.row_image".to_owned())];
+    let refused = [("sources.db.mysql".to_owned(), "mysql.binlog_format".to_owned())];
     assert_eq!(problems(&rig, &definitions).await, refused);
     let (status, told) = put("/v1/sources/db", &source).await;
     assert_eq!(status, 422, "{told}");
@@ -176,7 +176,7 @@ async fn a_server_that_cannot_be_a_source_is_told_when_the_source_is_made() {
     let plan =
         rig.forebay.api("POST", "/v1/apply?force=true&dry_run=true", Some(&definitions)).await.unwrap();
     let told = checks(&plan.json());
-    for check in ["binlog_row_image", "binlog_row_metadata", "keys"] {
+    for check in ["binlog_format", "binlog_row_metadata", "keys"] {
         assert!(told.iter().any(|c| c == check), "{check}: {told:?}");
     }
     assert_eq!(put("/v1/sources/db?force=true", &source).await.0, 201);
@@ -186,7 +186,7 @@ async fn a_server_that_cannot_be_a_source_is_told_when_the_source_is_made() {
     assert_eq!(answer.status, 204);
 
     // mended, there is advice
-    server.exec("SET PERSIST binlog_row_image = 'FULL'").await.unwrap();
+    server.exec("SET PERSIST binlog_format = 'ROW'").await.unwrap();
     let file = rig.forebay.folder().join("forebay.json");
     std::fs::write(&file, definitions.to_string()).unwrap();
     let out = std::process::Command::new(env!("CARGO_BIN_EXE_forebay"))

@@ -35,7 +35,7 @@ fn filter() -> tempfile::TempDir {
 fn a_case_that_fails_says_which_cell_and_update_writes_what_came() {
     let home = filter();
     let cases = format!(
-        "# a comment that stays\n{TABLE}config: {{ column: word, in: [fine] }}\ncases:\n  - name: filtered\n    in:\n      \
+        "# a comment that stays\n{TABLE}config: {{ where: word = 'fine' }}\ncases:\n  - name: filtered\n    in:\n      \
          - {{ op: insert, after: {{ id: 1, word: fine }} }}\n      - {{ op: insert, after: {{ id: 2, word: poison }} }}\n    out:\n      \
          - {{ op: insert, after: {{ id: 1, word: other }} }}\n\n  # this one passes\n  - name: leaves the filter\n    \
          in: [{{ op: update, before: {{ id: 1, word: fine }}, after: {{ id: 1, word: poison }} }}]\n    \
@@ -103,7 +103,7 @@ fn bench_measures() {
         "--table",
         "t.yaml",
         "--config",
-        "{ column: word, in: [a] }",
+        "{ where: word = 'a' }",
         "--columns",
         "12",
         "--json",
@@ -132,7 +132,7 @@ fn what_is_wrong_is_told_with_what_to_do() {
     failing(&["check", "core.wasm"], "`forebay plugin build` makes a component of it");
     failing(&["check", "none.wasm"], "cannot read none.wasm");
     failing(&["check", "filter.wasm", "--table", "shop.t"], "with --mysql");
-    failing(&["check", "filter.wasm", "--table", "t.yaml"], "missing field `column`");
+    failing(&["check", "filter.wasm", "--table", "t.yaml"], "missing field `where`");
     failing(&["check", "filter.wasm", "--config", "gone.yaml"], "cannot read the configuration gone.yaml");
     failing(&["test", "filter.wasm"], "no cases: cannot read the folder");
     failing(&["build", "."], "`forebay plugin new` makes one");
