@@ -141,8 +141,7 @@ async fn open_step(parts: &Parts, transform: &TransformDef) -> Result<Step, Faul
 
 async fn open_plugin(parts: &Parts, transform: &TransformDef) -> Result<(Plugin, Limits), Fault> {
     let sha256 = plugin_sha256(&parts.store, &transform.plugin)?;
-    let bytes = parts.store.plugin(&sha256)?;
-    load(parts, transform, &sha256, bytes).await
+    load(parts, transform, sha256, None).await
 }
 
 /// A transform's plugin and its limits, as they would be once `wanted` is stored.
@@ -154,25 +153,30 @@ pub(super) async fn open_plugin_of(
     match wanted.definitions.plugins.get(&transform.plugin).and_then(|p| p.sha256.clone()) {
         Some(sha256) => {
             let along = wanted.components.get(&sha256).cloned();
-            let bytes = if along.is_some() { along } else { parts.store.plugin(&sha256)? };
-            load(parts, transform, &sha256, bytes).await
+            load(parts, transform, sha256, along).await
         }
         None => open_plugin(parts, transform).await,
     }
 }
 
+/// `along`: the component's bytes, if they need not come from the store.
 async fn load(
     parts: &Parts,
     transform: &TransformDef,
-    sha256: &str,
-    bytes: Option<Vec<u8>>,
+    sha256: String,
+    along: Option<Vec<u8>>,
 ) -> Result<(Plugin, Limits), Fault> {
-    let bytes = bytes.ok_or_else(|| {
+    let missing =
         Fault::new(codes::UNKNOWN, format!("plugin {} ({sha256}) is not in the store", transform.plugin))
-            .fix("upload it again: PUT /v1/plugins/{name}")
-    })?;
-    let host = parts.host.clone();
-    let loading = tokio::task::spawn_blocking(move || host.load(&bytes));
+            .fix("upload it again: PUT /v1/plugins/{name}");
+    let (host, store) = (parts.host.clone(), parts.store.clone());
+    let loading = tokio::task::spawn_blocking(move || {
+        if let Some(plugin) = host.cached(&sha256) {
+            return Ok(plugin);
+        }
+        let bytes = if along.is_some() { along } else { store.plugin(&sha256)? };
+        host.load(&bytes.ok_or(missing)?)
+    });
     let plugin = loading.await.expect("loading a plugin does not panic")?;
     let mut limits = Limits::default();
     if let Some(mib) = transform.limits.memory_mib {
