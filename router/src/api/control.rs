@@ -13,7 +13,7 @@ use super::Api;
 use super::body::Document;
 use super::problem::{ProblemAnswer, Refusal};
 use crate::definition::SourceDef;
-use crate::engine::OffsetTarget;
+use crate::engine::{OffsetTarget, TransformsRun};
 
 /// Where a route is.
 #[derive(Clone, Debug, Serialize, ToSchema)]
@@ -26,6 +26,30 @@ pub(super) struct OffsetView {
     first: u64,
     /// One past the newest.
     head: u64,
+}
+
+/// Which transforms a route ran with.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub(super) struct TransformsView {
+    /// Oldest first; a hundred at most.
+    items: Vec<TransformsRun>,
+}
+
+/// Which transforms a route ran with, and from which offset on. A change of a running route's transforms takes over at the first
+/// transaction that begins after it.
+#[utoipa::path(
+    get, path = "/v1/routes/{name}/transforms", tag = "routes", operation_id = "listTransforms",
+    params(("name" = String, Path, description = "The route's name")),
+    responses(
+        (status = 200, description = "Its history", body = TransformsView),
+        (status = 404, description = "There is no such route", body = ProblemAnswer, content_type = "application/problem+json"),
+    )
+)]
+pub(super) async fn transforms(
+    State(api): State<Api>,
+    Path(name): Path<String>,
+) -> Result<Json<TransformsView>, Refusal> {
+    Ok(Json(TransformsView { items: api.engine.transforms_of(&name).await? }))
 }
 
 /// Where a route is to go.

@@ -7,7 +7,7 @@ use axum::extract::State;
 use axum::http::{HeaderName, header};
 
 use super::Api;
-use crate::engine::{RouteState, SourceState, Status};
+use crate::engine::{PluginStatus, RouteState, RouteStatus, SourceState, Status};
 
 /// What monitoring reads.
 #[utoipa::path(
@@ -104,7 +104,43 @@ fn text(status: &Status) -> String {
     each("forebay_route_offset", "The next offset to deliver.", &|r| r.offset);
     each("forebay_route_lag_events", "Offsets between the route and its source's head.", &|r| r.lag_events);
     each("forebay_route_dead_letters", "Dead letters kept.", &|r| r.dead_letters);
+    plugins(&mut page, routes);
     page.0
+}
+
+/// What plugins cost, by route and plugin.
+fn plugins(page: &mut Page, routes: &[RouteStatus]) {
+    let each = || routes.iter().flat_map(|r| r.plugins.iter().map(|p| (r.name.as_str(), p)));
+    let mut family = |name: &str, kind: &str, help: &str, value: &dyn Fn(&PluginStatus) -> f64| {
+        page.family(name, kind, help);
+        for (route, used) in each() {
+            page.sample(name, &[("route", route), ("plugin", &used.plugin)], value(used));
+        }
+    };
+    let counter = "counter";
+    family("forebay_plugin_calls_total", counter, "Calls of the plugin in the route.", &|p| p.calls as f64);
+    family("forebay_plugin_images_total", counter, "Row images that the plugin was given.", &|p| {
+        p.images as f64
+    });
+    family("forebay_plugin_filtered_events_total", counter, "Events that the plugin dropped.", &|p| {
+        p.filtered as f64
+    });
+    family("forebay_plugin_rejected_events_total", counter, "Events that the plugin rejected.", &|p| {
+        p.rejected as f64
+    });
+    family("forebay_plugin_cpu_seconds_total", counter, "CPU time in the plugin's calls.", &|p| {
+        p.cpu_us as f64 / 1e6
+    });
+    family("forebay_plugin_memory_bytes", "gauge", "Memory of the plugin's instances.", &|p| {
+        p.memory_bytes as f64
+    });
+    let name = "forebay_plugin_failures_total";
+    page.family(name, counter, "Calls that crashed, met a limit or broke the contract, by the fault's code.");
+    for (route, used) in each() {
+        for (code, count) in &used.failures {
+            page.sample(name, &[("route", route), ("plugin", &used.plugin), ("code", code)], count);
+        }
+    }
 }
 
 /// A state as the API writes it.

@@ -14,6 +14,7 @@ mod documents;
 mod metrics;
 mod plugins;
 mod position;
+mod preview;
 mod problem;
 mod quarantine;
 mod snapshots;
@@ -139,6 +140,8 @@ fn paths() -> OpenApiRouter<Api> {
         .routes(routes!(documents::get_route, documents::put_route, documents::delete_route))
         .routes(routes!(control::pause))
         .routes(routes!(control::resume))
+        .routes(routes!(control::transforms))
+        .routes(routes!(preview::preview))
         .routes(routes!(control::get_offset, control::put_offset))
         .routes(routes!(dead_letters::list, dead_letters::delete_all))
         .routes(routes!(dead_letters::delete_one))
@@ -152,6 +155,7 @@ fn paths() -> OpenApiRouter<Api> {
     let plugins = OpenApiRouter::new()
         .routes(routes!(plugins::list))
         .routes(routes!(plugins::get, plugins::put, plugins::delete))
+        .routes(routes!(plugins::delete_version))
         .layer(DefaultBodyLimit::max(PLUGIN_BYTES));
     let apply = OpenApiRouter::new().routes(routes!(apply::apply)).layer(DefaultBodyLimit::max(APPLY_BYTES));
     OpenApiRouter::with_openapi(head).merge(small).merge(plugins).merge(apply)

@@ -1,21 +1,23 @@
 //! Plugins: a component's bytes, uploaded as they are, checked before anything is stored.
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{Path, Query, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use forebay_store::{DocKind, Document as Stored};
 use forebay_transform::PluginInfo;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::json;
-use utoipa::ToSchema;
+use utoipa::{IntoParams, ToSchema};
 
 use super::Api;
 use super::body::{Expect, Raw, etag};
 use super::problem::{ProblemAnswer, Refusal};
 use super::{apply, documents};
+use crate::engine::PluginVersion;
 
 /// A plugin.
 #[derive(Clone, Debug, Serialize, ToSchema)]
@@ -33,6 +35,9 @@ pub(super) struct PluginView {
     /// What the component says of itself; only where one plugin is asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     about: Option<AboutView>,
+    /// What was uploaded of it, newest first; only where one plugin is asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    versions: Option<Vec<VersionView>>,
 }
 
 /// What a component says of itself.
@@ -46,6 +51,28 @@ pub(super) struct AboutView {
     description: String,
     /// The contract that it was accepted under.
     world: String,
+}
+
+/// A version of a plugin.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub(super) struct VersionView {
+    /// As the component says it.
+    version: String,
+    /// The component's SHA-256, in hexadecimal.
+    sha256: String,
+    /// When it was uploaded first, in milliseconds since 1970.
+    uploaded_ms: u64,
+    /// The routes that run it.
+    used_by: Vec<String>,
+}
+
+/// How a component is uploaded.
+#[derive(Clone, Copy, Debug, Default, Deserialize, IntoParams)]
+#[serde(default)]
+#[into_params(parameter_in = Query)]
+pub(super) struct ReplaceQuery {
+    /// Take it also in the place of another component of the same version that routes use. Default false.
+    replace: bool,
 }
 
 /// All plugins, by name.
@@ -65,7 +92,15 @@ impl PluginView {
             world,
         });
         let changed_ms = document.changed_us / 1000;
-        PluginView { name: document.name, revision: document.revision, changed_ms, sha256, bytes, about }
+        PluginView {
+            name: document.name,
+            revision: document.revision,
+            changed_ms,
+            sha256,
+            bytes,
+            about,
+            versions: None,
+        }
     }
 }
 
@@ -99,8 +134,8 @@ pub(super) async fn get(State(api): State<Api>, Path(name): Path<String>) -> Res
     answer(&api, document, StatusCode::OK).await
 }
 
-/// Upload a component. It must be one of the world `forebay:transform` that imports nothing else. Routes that use the
-/// plugin start again with it.
+/// Upload a component. It must be one of the world `forebay:transform` that imports nothing else. Routes that use the plugin's
+/// newest version go on with it from their next transaction. What was uploaded before stays, by its version.
 #[utoipa::path(
     put, path = "/v1/plugins/{name}", tag = "plugins", operation_id = "putPlugin",
     request_body(content = String, content_type = "application/wasm", description = "The component's bytes, as they are; at most 64 MiB"),
@@ -108,6 +143,7 @@ pub(super) async fn get(State(api): State<Api>, Path(name): Path<String>) -> Res
         ("name" = String, Path, description = "The plugin's name"),
         ("if-match" = Option<String>, Header, description = "The ETag that the change is made for"),
         ("if-none-match" = Option<String>, Header, description = "`*`: only if there is none"),
+        ReplaceQuery,
     ),
     responses(
         (status = 200, description = "Changed, or so already", body = PluginView),
@@ -121,11 +157,14 @@ pub(super) async fn put(
     State(api): State<Api>,
     Path(name): Path<String>,
     headers: HeaderMap,
+    query: Result<Query<ReplaceQuery>, QueryRejection>,
     Raw(bytes): Raw,
 ) -> Result<Response, Refusal> {
+    let Query(query) = query.map_err(|_| Refusal::bad_request("`replace` is true or false"))?;
     let expect = Expect::read(&headers)?;
     let value = json!({ "wasm": BASE64.encode(&bytes) });
-    let (document, is_new) = apply::put(&api, DocKind::Plugins, &name, value, expect, false).await?;
+    let (document, is_new) =
+        apply::put(&api, DocKind::Plugins, &name, value, expect, (false, query.replace)).await?;
     answer(&api, document, if is_new { StatusCode::CREATED } else { StatusCode::OK }).await
 }
 
@@ -150,6 +189,30 @@ pub(super) async fn delete(
     documents::delete(&api, DocKind::Plugins, &name, &headers).await
 }
 
+/// Delete a version of a plugin. Refused for the newest, and while a route runs it.
+#[utoipa::path(
+    delete, path = "/v1/plugins/{name}/versions/{version}", tag = "plugins", operation_id = "deletePluginVersion",
+    params(
+        ("name" = String, Path, description = "The plugin's name"),
+        ("version" = String, Path, description = "The version, as the component says it"),
+    ),
+    responses(
+        (status = 204, description = "Deleted"),
+        (status = 404, description = "There is none", body = ProblemAnswer, content_type = "application/problem+json"),
+        (status = 409, description = "It is the newest, or a route runs it", body = ProblemAnswer, content_type = "application/problem+json"),
+    )
+)]
+pub(super) async fn delete_version(
+    State(api): State<Api>,
+    Path((name, version)): Path<(String, String)>,
+) -> Result<StatusCode, Refusal> {
+    let _alone = api.changes.lock().await;
+    match api.engine.delete_plugin_version(&name, &version).await? {
+        true => Ok(StatusCode::NO_CONTENT),
+        false => Err(Refusal::not_found(format!("plugin {name} has no version {version}"))),
+    }
+}
+
 async fn answer(api: &Api, document: Stored, status: StatusCode) -> Result<Response, Refusal> {
     let sha256 = document.value["sha256"].as_str().unwrap_or_default();
     let gone = || Refusal::not_found(format!("the bytes of plugins.{} are gone", document.name));
@@ -159,5 +222,14 @@ async fn answer(api: &Api, document: Stored, status: StatusCode) -> Result<Respo
     let looking = tokio::task::spawn_blocking(move || host.inspect(&bytes));
     let about = looking.await.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()))?;
     let tag = (header::ETAG, etag(document.revision));
-    Ok((status, [tag], Json(PluginView::new(document, size, Some(about)))).into_response())
+    let versions = api.engine.plugin_versions(&document.name)?.into_iter();
+    let versions = versions.map(|(PluginVersion { version, sha256, uploaded_ms }, used_by)| VersionView {
+        version,
+        sha256,
+        uploaded_ms,
+        used_by,
+    });
+    let mut view = PluginView::new(document, size, Some(about));
+    view.versions = Some(versions.collect());
+    Ok((status, [tag], Json(view)).into_response())
 }

@@ -134,6 +134,7 @@ fn status_of(fault: &Fault) -> StatusCode {
         (_, code) if code == store::CONFLICT || code == store::PLUGIN_IN_USE => StatusCode::CONFLICT,
         (_, code) if code == store::PLUGIN_MISSING => StatusCode::UNPROCESSABLE_ENTITY,
         (_, code) if code == engine::codes::UNKNOWN => StatusCode::NOT_FOUND,
+        (_, code) if code == engine::codes::VERSION_TAKEN => StatusCode::CONFLICT,
         (_, code) if code == engine::codes::BAD_OFFSET => StatusCode::UNPROCESSABLE_ENTITY,
         (_, code) if code == engine::codes::NO_LOG => StatusCode::CONFLICT,
         (_, code) if code == mysql::SNAPSHOT_UNKNOWN => StatusCode::NOT_FOUND,

@@ -19,6 +19,7 @@ struct Wish {
     tables: Vec<TablePattern>,
     from: Option<Offset>,
     is_debezium: bool,
+    shows_pii: bool,
     count: u64,
 }
 
@@ -31,6 +32,7 @@ struct Wish {
         ("from" = Option<String>, Query, description = "`earliest` or an offset. Default: changes from now on"),
         ("format" = Option<String>, Query, description = "`lines` (+I -U +U -D) or `debezium` (JSON, one a line). Default `lines`"),
         ("count" = Option<u64>, Query, description = "End after so many changes. Default: never"),
+        ("pii" = Option<String>, Query, description = "`masked` or `shown`: what becomes of columns tagged `pii`; that they were shown is noted in the audit trail. Default `masked`"),
     ),
     responses(
         (status = 200, description = "Changes, one a line (an update is two in `lines`)", content((String = "text/plain"), (String = "application/x-ndjson"))),
@@ -49,7 +51,10 @@ pub(super) async fn tail(
         Refusal::new(StatusCode::SERVICE_UNAVAILABLE, codes::TOO_MANY_TAILS, what)
             .suggest("close one of them")
     })?;
-    let tail = api.engine.tail(&name, wish.tables, wish.from).await?;
+    let tail = api.engine.tail(&name, wish.tables, wish.from, wish.shows_pii).await?;
+    if wish.shows_pii {
+        api.note("show pii", &format!("sources/{name}/tail")).await?;
+    }
     let kind = if wish.is_debezium { "application/x-ndjson" } else { "text/plain; charset=utf-8" };
     let renderer = wish.is_debezium.then(|| FormatConfig::default().renderer(&name));
     let showing = Showing { tail, renderer, left: wish.count, _permit: permit };
@@ -62,7 +67,8 @@ pub(super) async fn tail(
 }
 
 async fn wish(api: &Api, name: &str, query: Vec<(String, String)>) -> Result<Wish, Refusal> {
-    let mut wish = Wish { tables: Vec::new(), from: None, is_debezium: false, count: u64::MAX };
+    let mut wish =
+        Wish { tables: Vec::new(), from: None, is_debezium: false, shows_pii: false, count: u64::MAX };
     for (key, value) in query {
         match (key.as_str(), value.as_str()) {
             ("tables", patterns) => {
@@ -80,6 +86,9 @@ async fn wish(api: &Api, name: &str, query: Vec<(String, String)>) -> Result<Wis
                 let bad = |_| Refusal::bad_request("`from` is earliest, now, or an offset");
                 wish.from = Some(offset.parse().map_err(bad)?);
             }
+            ("pii", "masked") => wish.shows_pii = false,
+            ("pii", "shown") => wish.shows_pii = true,
+            ("pii", _) => return Err(Refusal::bad_request("`pii` is masked or shown")),
             ("format", "lines") => {}
             ("format", "debezium") => wish.is_debezium = true,
             ("format", _) => return Err(Refusal::bad_request("`format` is lines or debezium")),

@@ -8,6 +8,7 @@ mod demo;
 mod doctor;
 mod plugin;
 mod position;
+mod preview;
 mod release;
 mod routes;
 mod serve;
@@ -54,6 +55,8 @@ enum Verb {
     /// Read tables as they stand: begin, list, pause, resume, cancel.
     #[command(subcommand)]
     Snapshot(snapshot::Snapshot),
+    /// Say what transforms would make of a route's latest events, and deliver nothing.
+    Preview(preview::Preview),
     /// Deliver again from an earlier offset, or skip to a later one.
     Replay(routes::Replay),
     /// Write, build, try and upload plugins.
@@ -107,6 +110,7 @@ pub fn run() -> ExitCode {
         Verb::Release(release) => block_on(release.run()),
         Verb::Snapshot(snapshot) => block_on(snapshot.run()),
         Verb::Tail(tail) => block_on(tail.run()),
+        Verb::Preview(preview) => block_on(preview.run()),
         Verb::Doctor(doctor) => block_on(doctor.run()),
         Verb::Routes(routes) => block_on(routes.run()),
         Verb::Replay(replay) => block_on(replay.run()),

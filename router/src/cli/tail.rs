@@ -19,6 +19,9 @@ pub(super) struct Tail {
     /// Stop after this many changes.
     #[arg(long, short = 'n')]
     count: Option<u64>,
+    /// Show columns tagged `pii`, too; the audit trail says so.
+    #[arg(long)]
+    show_pii: bool,
     #[command(flatten)]
     remote: Remote,
 }
@@ -29,6 +32,9 @@ impl Tail {
         query.extend(self.table.iter().map(|t| ("tables", t.clone())));
         query.extend(self.from.map(|from| ("from", from)));
         query.extend(self.count.map(|count| ("count", count.to_string())));
+        if self.show_pii {
+            query.push(("pii", "shown".to_owned()));
+        }
         let query = serde_urlencoded::to_string(query)?;
         let path = format!("/v1/sources/{}/tail?{query}", self.source);
         let mut response = Client::new(&self.remote)?.stream(&path).await?;

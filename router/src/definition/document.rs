@@ -54,7 +54,8 @@ pub struct SourceDef {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(minimum = 1_048_576)]
     pub disk_limit_bytes: Option<u64>,
-    /// Tags of columns, by `database.table.column`, such as `pii`. Default: none.
+    /// Tags of columns, by `database.table.column` with `*` and `?`. A column tagged `pii` reaches no route whose transforms do not
+    /// drop, nullify or replace it, unless the route's `allow_pii` names it. Other tags mean nothing yet. Default: none.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     #[schema(example = json!({"shop.members.email": ["pii"]}))]
     pub tags: BTreeMap<String, Vec<String>>,
@@ -226,6 +227,11 @@ pub struct RouteDef {
     /// What the rows go through, in this order. Default: nothing.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub transforms: Vec<TransformDef>,
+    /// Columns tagged `pii` that this route may deliver as they are: a column's name, or `database.table.column`, with `*` and `?`.
+    /// Default: none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schema(example = json!(["shop.members.email"]))]
+    pub allow_pii: Vec<String>,
     /// Where they go: one kind of sink, with its settings.
     pub sink: SinkConfig,
     /// Where a new route starts: `now` (what the source reads from now on, which for a new source is everything that it reads) or
@@ -250,6 +256,11 @@ pub struct TransformDef {
     /// The plugin.
     #[schema(example = "mask")]
     pub plugin: String,
+    /// Which upload of the plugin: its version, as the component says it, or `sha256:` and at least 8 digits of its hash. Default: the
+    /// newest.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(example = "0.1.0")]
+    pub version: Option<String>,
     /// The plugin's own settings. Wherever it wants a secret, `{ env: NAME }` or `{ file: /path }` stands in its place.
     /// Default: none.
     #[serde(default, skip_serializing_if = "Map::is_empty")]
@@ -272,6 +283,14 @@ pub struct LimitsDef {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(minimum = 1, maximum = 600_000, default = 1000)]
     pub batch_ms: Option<u32>,
+    /// What it may return for one batch, in MiB, 1 to 1024. Default 64.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(minimum = 1, maximum = 1024, default = 64)]
+    pub output_mib: Option<u32>,
+    /// Log lines a second, 0 to 10000; more are left out and counted. Default 20.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(maximum = 10_000, default = 20)]
+    pub log_lines_per_second: Option<u32>,
 }
 
 /// When failing events stop a route: it is then the route that is wrong, and not the events.

@@ -9,6 +9,7 @@ pub mod codes;
 mod document;
 mod parse;
 mod patterns;
+mod pii;
 mod plan;
 mod problem;
 mod rules;
@@ -21,6 +22,7 @@ pub use document::{
     SnapshotMode, SnapshotsDef, SourceDef, StartAt, TlsDef, TransformDef,
 };
 pub use parse::read;
+pub use pii::Guard;
 pub use plan::{Action, Plan, Step};
 pub use problem::{Problem, Warning, child, item};
 pub use secrets::{plain_secrets, resolve_config, resolve_secret};

@@ -6,13 +6,14 @@ use std::path::{Path, PathBuf};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
-use forebay_model::{PLAIN_SECRET, SecretRef, TablePattern};
+use forebay_model::{ColumnPattern, PLAIN_SECRET, SecretRef, TablePattern};
 use forebay_source::mysql::HostPort;
 use sha2::{Digest, Sha256};
 
 use super::codes;
 use super::document::{MysqlDef, PluginDef, RouteDef, SourceDef, TransformDef};
 use super::patterns::overlap;
+use super::pii::{self, PII};
 use super::problem::{Problem, child, did_you_mean, item};
 use super::validate::{Entry, Whole};
 
@@ -87,21 +88,28 @@ fn mysql(path: &str, def: &MysqlDef, problems: &mut Problems) {
 }
 
 fn tags(path: &str, column: &str, tags: &[String], captured: &[TablePattern], problems: &mut Problems) {
-    let parts: Vec<&str> = column.splitn(3, '.').collect();
-    match parts.as_slice() {
-        [database, table, name] if !database.is_empty() && !table.is_empty() && !name.is_empty() => {
-            if !captured.iter().any(|pattern| pattern.matches(database, table)) {
-                let message = format!("`{database}.{table}` is not among the source's tables");
+    match ColumnPattern::new(column).ok().and_then(|pattern| pattern.table()) {
+        Some(table) => {
+            if !captured.iter().any(|pattern| overlap(pattern, &table)) {
+                let message = format!("`{table}` is not among the source's tables");
                 problems.push(Problem::new(codes::NO_MATCH, path, message));
             }
         }
-        _ => problems.push(Problem::new(codes::INVALID, path, "a column is named as database.table.column")),
+        None => {
+            problems.push(Problem::new(codes::INVALID, path, "a column is named as database.table.column"))
+        }
     }
     if tags.is_empty() {
         problems.push(Problem::new(codes::EMPTY, path, "at least one tag belongs here"));
     }
     for (i, tag) in tags.iter().enumerate() {
         not_empty(item(path, i), tag, problems);
+        // a tag that only looks like it would guard nothing
+        if tag != PII && tag.trim().eq_ignore_ascii_case(PII) {
+            let problem =
+                Problem::new(codes::INVALID, item(path, i), format!("`{tag}` is not the tag `{PII}`"));
+            problems.push(problem.suggest(format!("write `{PII}`")));
+        }
         if tags[..i].contains(tag) {
             problems.push(Problem::new(codes::DUPLICATE, item(path, i), "this tag is there already"));
         }
@@ -182,6 +190,14 @@ pub(super) fn route(path: &str, def: &RouteDef, whole: &Whole, problems: &mut Pr
     for (i, transform) in def.transforms.iter().enumerate() {
         self::transform(&item(&at("transforms"), i), transform, whole, problems);
     }
+    for (i, pattern) in def.allow_pii.iter().enumerate() {
+        let here = item(&at("allow_pii"), i);
+        if let Err(words) = pii::allowed(pattern) {
+            problems.push(Problem::new(codes::INVALID, here, words));
+        } else if def.allow_pii[..i].contains(pattern) {
+            problems.push(Problem::new(codes::DUPLICATE, here, format!("`{pattern}` is there already")));
+        }
+    }
     for (below, words) in def.sink.problems() {
         let code = if words == PLAIN_SECRET { codes::SECRET_IN_PLAIN } else { codes::INVALID };
         problems.push(Problem::new(code, format!("{}.{below}", at("sink")), words));
@@ -254,9 +270,19 @@ fn transform(path: &str, def: &TransformDef, whole: &Whole, problems: &mut Probl
         let problem = Problem::new(codes::UNKNOWN_REFERENCE, child(path, "plugin"), message);
         problems.push(problem.suggest(did_you_mean(&def.plugin, names)));
     }
+    if let Some(version) = &def.version {
+        not_empty(child(path, "version"), version, problems);
+        let digits = version.strip_prefix("sha256:");
+        if digits.is_some_and(|d| !(8..=64).contains(&d.len()) || !d.bytes().all(|b| b.is_ascii_hexdigit())) {
+            let message = "8 to 64 lower-case hexadecimal digits follow `sha256:`";
+            problems.push(Problem::new(codes::INVALID, child(path, "version"), message));
+        }
+    }
     let limits = child(path, "limits");
     within(child(&limits, "memory_mib"), def.limits.memory_mib, 1..=4095, problems);
     within(child(&limits, "batch_ms"), def.limits.batch_ms, 1..=600_000, problems);
+    within(child(&limits, "output_mib"), def.limits.output_mib, 1..=1024, problems);
+    within(child(&limits, "log_lines_per_second"), def.limits.log_lines_per_second, 0..=10_000, problems);
 }
 
 fn tables(path: &str, tables: &[TablePattern], problems: &mut Problems) {

@@ -49,6 +49,11 @@ impl Existing {
         self.documents.iter().find(|d| d.kind == kind && d.name == name)
     }
 
+    /// The routes, as far as this version can read them.
+    pub fn routes(&self) -> BTreeMap<String, RouteDef> {
+        self.of_kind(DocKind::Routes).into_iter().filter_map(|(name, def)| Some((name, def?))).collect()
+    }
+
     /// The documents of one kind, as far as this version can read them.
     fn of_kind<T: DeserializeOwned>(&self, kind: DocKind) -> BTreeMap<String, Option<T>> {
         let documents = self.documents.iter().filter(|d| d.kind == kind);
@@ -95,6 +100,8 @@ pub struct Wanted {
     pub definitions: Definitions,
     /// The components that came along, by hash.
     pub components: BTreeMap<String, Vec<u8>>,
+    /// The versions of new and changed plugins, once somebody asked their components.
+    pub versions: BTreeMap<String, String>,
     /// What becomes of the others.
     pub mode: Mode,
 }
@@ -121,7 +128,7 @@ pub fn check(value: &Value, existing: &Existing, mode: Mode) -> Checked {
         routes: whole.routes.into_iter().filter_map(Entry::wanted).collect(),
     };
     let components = components.into_values().filter_map(|(sha256, bytes)| Some((sha256, bytes?))).collect();
-    let wanted = Wanted { definitions, components, mode };
+    let wanted = Wanted { definitions, components, versions: BTreeMap::new(), mode };
     let mut checked = Checked { wanted, problems: checking.problems, mended: checking.mended };
     checking.found.into_iter().for_each(|problem| checked.note(problem));
     checked

@@ -16,6 +16,8 @@ pub struct How {
     pub dry_run: bool,
     /// Take sources also whose server lacks what a source needs: it will be mended.
     pub force: bool,
+    /// Take a component also in the place of another of the same version that routes use.
+    pub replace: bool,
 }
 
 /// Why definitions were not taken.
@@ -44,14 +46,19 @@ impl Engine {
         let existing = Existing::read(self.store(), &self.inner.parts.data_dir)?;
         let mut checked = check(value, &existing, how.mode);
         let mut plan = Plan::new(&existing, &checked.wanted);
-        plan.warnings = self.check_world(&existing, &mut checked, &plan, how.force).await;
+        plan.warnings = self.check_world(&existing, &mut checked, &plan, how).await;
         let wanted = checked.finish().map_err(ApplyError::Problems)?;
         if !how.dry_run && !plan.is_empty() {
             self.clear_leftovers(&plan).await?;
+            let hash = |name: &String| wanted.definitions.plugins.get(name).and_then(|p| p.sha256.clone());
+            let versions = wanted.versions.iter();
+            let versions = versions.filter_map(|(name, v)| Some((name.clone(), (v.clone(), hash(name)?))));
+            let versions = versions.collect();
             for bytes in wanted.components.into_values() {
                 self.store().put_plugin(bytes).await?;
             }
             self.store().write(plan.changes()).await?;
+            self.remember_versions(&versions).await?;
             self.store().sweep_plugins().await?;
             for step in plan.steps.iter().filter(|s| s.action != Action::Unchanged) {
                 let target = format!("{}/{}", step.kind, step.name);

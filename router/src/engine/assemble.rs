@@ -1,24 +1,28 @@
 //! Definition -> running parts: the one place that knows them all.
 
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use forebay_changelog::{Log, Options, Retention};
 use forebay_model::Fault;
 use forebay_sink::{Mark, Opening};
 use forebay_source::mysql;
-use forebay_store::{DocKind, Store};
+use forebay_store::Store;
 use forebay_transform::{Host, Limits, Plugin};
-use serde_json::Value;
+use tokio::sync::watch;
 
 use super::chain::{Chain, Step};
 use super::checkpoints::Checkpoints;
 use super::codes;
+use super::history::TransformRun;
 use super::ingest::Begin;
 use super::letters::Letters;
+use super::meters::Meters;
 use super::route::{Progress, Route};
 use super::select::Selection;
-use crate::definition::{self, RetainDef, RouteDef, SourceDef, StartAt, TlsDef, TransformDef, Wanted};
+use super::versions;
+use crate::definition::{self, Guard, RetainDef, RouteDef, SourceDef, StartAt, TlsDef, TransformDef, Wanted};
 
 /// What every route and source of a node shares.
 #[derive(Clone)]
@@ -26,6 +30,7 @@ pub(super) struct Parts {
     pub(super) store: Store,
     pub(super) host: Host,
     pub(super) checkpoints: Checkpoints,
+    pub(super) meters: Meters,
     pub(super) data_dir: std::path::PathBuf,
 }
 
@@ -93,18 +98,48 @@ pub(super) async fn open_log(data_dir: &Path, name: &str, def: &SourceDef) -> Re
     opened.await.expect("opening a changelog does not panic")
 }
 
+/// What a route does, as far as it can change while it runs.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Setup {
+    pub(super) def: RouteDef,
+    /// What it may not have.
+    pub(super) guard: Guard,
+    /// The components of its transforms, by hash; `None` where there is none.
+    pub(super) components: Vec<Option<String>>,
+}
+
+impl Setup {
+    /// Whether only the transforms are different, and the sink can stay open. What a route may not have holds at once, and not from
+    /// the next transaction on: a change of that starts the route anew.
+    pub(super) fn differs_in_transforms_only(&self, other: &Setup) -> bool {
+        let rest = |def: &RouteDef| RouteDef { transforms: Vec::new(), ..def.clone() };
+        self.guard == other.guard && rest(&self.def) == rest(&other.def)
+    }
+}
+
+/// A route's transforms, to be bound.
+pub(super) async fn open_chain(parts: &Parts, name: &str, setup: &Setup) -> Result<Chain, Fault> {
+    let mut steps = Vec::with_capacity(setup.def.transforms.len());
+    for transform in &setup.def.transforms {
+        let mut step = open_step(parts, transform).await?;
+        step.meter = parts.meters.of(name, &transform.plugin);
+        steps.push(step);
+    }
+    let source = setup.def.source.clone();
+    Ok(Chain::new(name.to_owned(), source, setup.guard.clone(), parts.store.clone(), steps))
+}
+
 /// Opens a route's plugins and sink.
 pub(super) async fn open_route(
     parts: &Parts,
     log: Log,
     name: &str,
-    def: &RouteDef,
+    mut setup: watch::Receiver<Setup>,
     progress: Progress,
 ) -> Result<Route, Fault> {
-    let mut steps = Vec::with_capacity(def.transforms.len());
-    for transform in &def.transforms {
-        steps.push(open_step(parts, transform).await?);
-    }
+    let now = setup.borrow_and_update().clone();
+    let chain = open_chain(parts, name, &now).await?;
+    let def = &now.def;
     let at = parts.checkpoints.get(name).unwrap_or_default();
     let opening = Opening {
         route: name,
@@ -121,7 +156,11 @@ pub(super) async fn open_route(
         name: name.to_owned(),
         log,
         selection: Selection::new(Some(name), def.tables.clone()),
-        chain: Chain::new(def.source.clone(), steps),
+        chain,
+        parts: parts.clone(),
+        setup,
+        next: None,
+        last: None,
         sink,
         letters: Letters::new(parts.store.clone(), def.source.clone(), name.to_owned(), limit, window),
         checkpoints: parts.checkpoints.clone(),
@@ -130,17 +169,34 @@ pub(super) async fn open_route(
 }
 
 /// One transform as it is stored, with its secrets resolved.
-async fn open_step(parts: &Parts, transform: &TransformDef) -> Result<Step, Fault> {
+pub(super) async fn open_step(parts: &Parts, transform: &TransformDef) -> Result<Step, Fault> {
     let (plugin, limits) = open_plugin(parts, transform).await?;
     let (config, missing) = definition::resolve_config(&transform.config, &definition::resolve_secret);
     if let Some((_, fault)) = missing.into_iter().next() {
         return Err(fault);
     }
-    Ok(Step { plugin, config: config.to_string(), limits })
+    Ok(Step {
+        told: told(transform, &plugin),
+        meter: Arc::default(),
+        plugin,
+        config: config.to_string(),
+        limits,
+    })
+}
+
+/// A transform as its route's history tells it.
+pub(super) fn told(transform: &TransformDef, plugin: &Plugin) -> TransformRun {
+    TransformRun {
+        plugin: transform.plugin.clone(),
+        version: plugin.info().version.clone(),
+        sha256: plugin.info().sha256.clone(),
+        config: transform.config.clone(),
+        limits: transform.limits.clone(),
+    }
 }
 
 async fn open_plugin(parts: &Parts, transform: &TransformDef) -> Result<(Plugin, Limits), Fault> {
-    let sha256 = plugin_sha256(&parts.store, &transform.plugin)?;
+    let sha256 = versions::stored(&parts.store, transform)?;
     load(parts, transform, sha256, None).await
 }
 
@@ -150,13 +206,9 @@ pub(super) async fn open_plugin_of(
     transform: &TransformDef,
     wanted: &Wanted,
 ) -> Result<(Plugin, Limits), Fault> {
-    match wanted.definitions.plugins.get(&transform.plugin).and_then(|p| p.sha256.clone()) {
-        Some(sha256) => {
-            let along = wanted.components.get(&sha256).cloned();
-            load(parts, transform, sha256, along).await
-        }
-        None => open_plugin(parts, transform).await,
-    }
+    let sha256 = versions::wanted(&parts.store, transform, wanted)?;
+    let along = wanted.components.get(&sha256).cloned();
+    load(parts, transform, sha256, along).await
 }
 
 /// `along`: the component's bytes, if they need not come from the store.
@@ -185,15 +237,11 @@ async fn load(
     if let Some(ms) = transform.limits.batch_ms {
         limits.batch_time = Duration::from_millis(u64::from(ms));
     }
+    if let Some(mib) = transform.limits.output_mib {
+        limits.output_bytes = (mib as usize) << 20;
+    }
+    if let Some(lines) = transform.limits.log_lines_per_second {
+        limits.log_lines_per_second = lines;
+    }
     Ok((plugin, limits))
-}
-
-fn plugin_sha256(store: &Store, name: &str) -> Result<String, Fault> {
-    let unknown = || {
-        Fault::new(codes::UNKNOWN, format!("there is no plugin {name}"))
-            .fix("upload it: PUT /v1/plugins/{name}")
-    };
-    let document = store.get(DocKind::Plugins, name)?.ok_or_else(unknown)?;
-    let sha256 = document.value.get("sha256").and_then(Value::as_str);
-    Ok(sha256.ok_or_else(unknown)?.to_owned())
 }

@@ -1,16 +1,28 @@
 //! A route's transforms, one after the other, bound to each version of each table as it comes.
+//!
+//! Promises: no batch comes out of a table whose version was not judged first ([`pii`]).
 
 use std::sync::Arc;
 
 use forebay_model::{Batch, Block, Fault, TableSchema};
-use forebay_transform::{Binding, Limits, Place, Plugin};
+use forebay_store::Store;
+use forebay_transform::{Binding, Limits, Meter, Place, Plugin, Refusal};
+
+use super::history::{self, TransformRun};
+use super::pii::{self, Held, Seen};
+use crate::definition::Guard;
 
 /// One use of a plugin.
+#[derive(Clone)]
 pub(super) struct Step {
     pub(super) plugin: Plugin,
     /// JSON text, secrets resolved; never logged.
     pub(super) config: String,
     pub(super) limits: Limits,
+    /// For the route's history: without secrets.
+    pub(super) told: TransformRun,
+    /// Where its costs are counted.
+    pub(super) meter: Arc<Meter>,
 }
 
 /// What became of a batch.
@@ -20,28 +32,95 @@ pub(super) struct Passed {
     pub(super) rejected: Vec<(u32, String)>,
 }
 
+/// Transforms bound to one version of a table.
+pub(super) struct Bound {
+    pub(super) bindings: Vec<Binding>,
+    /// What comes out and may not, in words.
+    pub(super) exposed: Vec<String>,
+}
+
+/// Binds transforms to a table, each to what the one before it makes of it.
+///
+/// # Errors
+/// The index of the transform that cannot be bound, and why.
+pub(super) async fn bind(
+    source: &str,
+    table: &Arc<TableSchema>,
+    steps: &[Step],
+    guard: &Guard,
+    before: Option<&Seen>,
+) -> Result<Bound, (usize, Refusal)> {
+    let mut bindings = Vec::new();
+    let mut schema = table.clone();
+    let mut held = Held::new(guard, before, table);
+    for (i, step) in steps.iter().enumerate() {
+        let binding =
+            step.plugin.bind_hiding(source, &schema, &step.config, &step.limits, &held.names()).await;
+        let binding = binding.map_err(|refusal| (i, refusal))?;
+        held.pass(&step.plugin.info().name, binding.plan());
+        schema = binding.output().clone();
+        bindings.push(binding.metered(step.meter.clone()));
+    }
+    Ok(Bound { bindings, exposed: held.exposed(guard, table) })
+}
+
+/// What a route saw of a table last.
+pub(super) fn seen(store: &Store, route: &str, table: &TableSchema) -> Result<Option<Seen>, Fault> {
+    let key = pii::note(table);
+    let note = store.notes(&history::owner(route), &key)?.remove(&key);
+    Ok(note.and_then(|value| serde_json::from_value(value).ok()))
+}
+
 /// Bindings are kept for as long as the route runs; a table has few versions.
 pub(super) struct Chain {
+    route: String,
     source: String,
+    guard: Guard,
+    /// Remembers which columns tables had.
+    store: Store,
     steps: Vec<Step>,
     bound: Vec<(Arc<TableSchema>, Vec<Binding>)>,
 }
 
 impl Chain {
-    pub(super) fn new(source: String, steps: Vec<Step>) -> Self {
-        Chain { source, steps, bound: Vec::new() }
+    pub(super) fn new(route: String, source: String, guard: Guard, store: Store, steps: Vec<Step>) -> Self {
+        Chain { route, source, guard, store, steps, bound: Vec::new() }
     }
 
+    /// Whether nothing is done to batches, and nothing is held back.
+    pub(super) fn is_idle(&self) -> bool {
+        self.steps.is_empty() && self.guard.is_idle()
+    }
+
+    /// Whether batches come out as they are.
     pub(super) fn is_empty(&self) -> bool {
         self.steps.is_empty()
+    }
+
+    /// What the route may not have.
+    pub(super) fn guard(&self) -> &Guard {
+        &self.guard
+    }
+
+    /// What it is made of.
+    pub(super) fn told(&self) -> Vec<TransformRun> {
+        self.steps.iter().map(|step| step.told.clone()).collect()
+    }
+
+    /// Binds in advance what another chain has bound. A version that cannot be bound may never come again: if it does, that is told
+    /// then.
+    pub(super) async fn prepare(&mut self, like: &Chain) {
+        for (table, _) in &like.bound {
+            let _ = self.bindings(table).await;
+        }
     }
 
     /// A batch of the block after every step.
     ///
     /// A poison fault leaves the chain usable: the caller may try again with less.
     pub(super) async fn apply(&mut self, block: &Block, batch: Batch) -> Result<Passed, Fault> {
-        let at = self.bindings(&batch.table).await?;
         let mut passed = Passed { batch, rejected: Vec::new() };
+        let at = self.bindings(&passed.batch.table).await?;
         let place = Place { source: &self.source, first: block.first, origin: &block.origin };
         for binding in &mut self.bound[at].1 {
             if passed.batch.rows() == 0 {
@@ -55,18 +134,28 @@ impl Chain {
     }
 
     /// The index of the table's bindings, made now if this version was not met before.
+    ///
+    /// # Errors
+    /// Fatal: a transform cannot be bound, or a column would come out that the route may not have ([`pii::EXPOSED`]).
     async fn bindings(&mut self, table: &Arc<TableSchema>) -> Result<usize, Fault> {
         // the same version usually comes as the same Arc
         let known = |(t, _): &(Arc<TableSchema>, _)| Arc::ptr_eq(t, table) || t == table;
         if let Some(at) = self.bound.iter().position(known) {
             return Ok(at);
         }
-        let mut bindings = Vec::with_capacity(self.steps.len());
-        let mut schema = table.clone();
-        for step in &self.steps {
-            let binding = step.plugin.bind(&self.source, &schema, &step.config, &step.limits).await?;
-            schema = binding.output().clone();
-            bindings.push(binding);
+        let before = match self.guard.is_idle() {
+            true => None,
+            false => seen(&self.store, &self.route, table)?,
+        };
+        let bound = bind(&self.source, table, &self.steps, &self.guard, before.as_ref()).await;
+        let Bound { bindings, exposed } = bound.map_err(|(_, refusal)| refusal.fault)?;
+        if !exposed.is_empty() {
+            return Err(pii::fault(&self.route, &exposed));
+        }
+        let now = Seen::of(&self.guard, table);
+        if now != before && !self.guard.is_idle() {
+            let value = now.map(|seen| serde_json::to_value(seen).expect("plain data"));
+            self.store.set_notes(&history::owner(&self.route), vec![(pii::note(table), value)]).await?;
         }
         self.bound.push((table.clone(), bindings));
         Ok(self.bound.len() - 1)

@@ -3,6 +3,8 @@
 use forebay_model::{Class, Code};
 
 pub use super::letters::{REJECTED, TOO_MANY};
+pub use super::pii::EXPOSED;
+pub use super::versions::{TAKEN as VERSION_TAKEN, UNKNOWN as VERSION_UNKNOWN};
 
 /// A route or source names something that does not exist.
 pub const UNKNOWN: Code = Code {
@@ -89,6 +91,9 @@ pub const KEPT_MISSING: Code = Code {
 pub const ALL: &[Code] = &[
     TOO_MANY,
     REJECTED,
+    EXPOSED,
+    VERSION_TAKEN,
+    VERSION_UNKNOWN,
     UNKNOWN,
     PANIC,
     BAD_OFFSET,

@@ -8,10 +8,10 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::route;
-use super::status::{CountsView, RouteStatus, SourceState, SourceStatus, Status};
+use super::status::{CountsView, PluginStatus, RouteStatus, SourceState, SourceStatus, Status};
 use super::supervise::{RunningRoute, RunningSource};
-use super::{Engine, assemble, codes};
-use crate::definition::SourceDef;
+use super::{Engine, TransformsRun, assemble, codes, history};
+use crate::definition::{Guard, RouteDef, SourceDef};
 
 /// Where a route's offset is to go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -109,11 +109,35 @@ impl Engine {
         running.sources.get(source).and_then(|s| s.log.clone()).ok_or_else(|| no_log(source))
     }
 
+    /// A route with its source and that one's changelog.
+    pub(super) async fn route_and_source(&self, name: &str) -> Result<(Log, RouteDef, SourceDef), Fault> {
+        let running = self.inner.running.lock().await;
+        let def = running.routes.get(name).ok_or_else(|| no_route(name))?.def.clone();
+        let source = running.sources.get(&def.source).ok_or_else(|| no_log(&def.source))?;
+        Ok((source.log.clone().ok_or_else(|| no_log(&def.source))?, def, source.def.clone()))
+    }
+
     /// The changelog of a source.
     pub(super) async fn log_of_source(&self, name: &str) -> Result<Log, Fault> {
         let running = self.inner.running.lock().await;
         let unknown = || Fault::new(codes::UNKNOWN, format!("there is no source {name}"));
         running.sources.get(name).ok_or_else(unknown)?.log.clone().ok_or_else(|| no_log(name))
+    }
+
+    /// Which transforms a route ran with, oldest first.
+    ///
+    /// # Errors
+    /// If there is no such route, or the store fails.
+    pub async fn transforms_of(&self, name: &str) -> Result<Vec<TransformsRun>, Fault> {
+        self.inner.running.lock().await.routes.get(name).ok_or_else(|| no_route(name))?;
+        history::read(&self.inner.parts.store, name)
+    }
+
+    /// What nobody is to see of a source without asking for it.
+    pub(super) async fn guard_of_source(&self, name: &str) -> Result<Guard, Fault> {
+        let running = self.inner.running.lock().await;
+        let unknown = || Fault::new(codes::UNKNOWN, format!("there is no source {name}"));
+        Ok(Guard::of_source(&running.sources.get(name).ok_or_else(unknown)?.def))
     }
 
     /// Asks a source's server for everything that Forebay demands of it.
@@ -140,6 +164,14 @@ impl Engine {
             lag_events: head.saturating_sub(at.offset),
             counts: CountsView { read: c.read, delivered: c.delivered, filtered: c.filtered, dead: c.dead },
             dead_letters: self.inner.parts.store.count_dead_letters(name).unwrap_or_default(),
+            plugins: self
+                .inner
+                .parts
+                .meters
+                .read(name)
+                .into_iter()
+                .map(|(plugin, usage)| PluginStatus::new(plugin, usage))
+                .collect(),
         }
     }
 }

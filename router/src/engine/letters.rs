@@ -114,7 +114,7 @@ impl Letters {
 }
 
 /// The event at `offset`, in Debezium's envelope, a line for each part. Only the store sees it: it may hold what a transform
-/// would have masked.
+/// would have masked, apart from the columns that the route may not have, which the caller covers.
 pub(super) fn render(source: &str, block: &Block, offset: Offset) -> Vec<u8> {
     let alone = block.slice(offset, offset + 1);
     let mut renderer = Renderer::new(&DebeziumConfig::default(), source);

@@ -11,10 +11,14 @@ pub mod codes;
 mod control;
 mod deliver;
 mod fitness;
+mod history;
 mod ingest;
 mod kept;
 mod letters;
+mod meters;
+mod pii;
 mod position;
+mod preview;
 mod quarantine;
 mod retention;
 mod route;
@@ -23,6 +27,7 @@ mod snapshots;
 mod status;
 mod supervise;
 mod tail;
+mod versions;
 mod world;
 
 use std::collections::BTreeMap;
@@ -38,10 +43,14 @@ use tokio_util::task::TaskTracker;
 
 pub use apply::{ApplyError, How};
 pub use control::OffsetTarget;
+pub use history::{TransformRun, TransformsRun};
+pub use preview::Preview;
 pub use status::{
-    CountsView, FaultView, PositionView, RouteState, RouteStatus, SourceState, SourceStatus, Status,
+    CountsView, FaultView, PluginStatus, PositionView, RouteState, RouteStatus, SourceState, SourceStatus,
+    Status,
 };
 pub use tail::Tail;
+pub use versions::PluginVersion;
 
 pub(crate) use status::now_us;
 
@@ -86,7 +95,7 @@ impl Engine {
         let checkpoints = checkpoints::Checkpoints::open(store.clone())?;
         let engine = Engine {
             inner: Arc::new(Inner {
-                parts: Parts { store, host, checkpoints, data_dir },
+                parts: Parts { store, host, checkpoints, meters: meters::Meters::default(), data_dir },
                 running: Mutex::new(Running::default()),
                 changes: Mutex::new(()),
                 tasks: TaskTracker::new(),

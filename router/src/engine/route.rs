@@ -5,17 +5,20 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use forebay_changelog::{Log, Reader, Want};
-use forebay_model::{Batch, Block, Class, Fault, Offset, keep_images, split_key_changes};
+use forebay_model::{Batch, Block, Class, Fault, Gtid, Offset, Origin, Txn, keep_images, split_key_changes};
 use forebay_sink::{Appetite, Delivery, Mark, Sink};
 use forebay_store::{Checkpoint, Counts, Stage};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
+use super::assemble::{self, Parts, Setup};
 use super::chain::Chain;
 use super::checkpoints::Checkpoints;
 use super::codes;
 use super::deliver::{block_events, deliver};
+use super::history;
 use super::letters::{self, Letter, Letters};
+use super::pii;
 use super::select::Selection;
 use super::status::{FaultView, RouteState, now_us};
 
@@ -64,6 +67,27 @@ pub(super) struct Route {
     pub(super) letters: Letters,
     pub(super) checkpoints: Checkpoints,
     pub(super) progress: Progress,
+    pub(super) parts: Parts,
+    /// What the route is to do; changes while it runs.
+    pub(super) setup: watch::Receiver<Setup>,
+    /// The transforms that take over with the next transaction.
+    pub(super) next: Option<Chain>,
+    /// The last transaction that went through the transforms.
+    pub(super) last: Option<Told>,
+}
+
+/// A transaction, as far as two pieces of one are recognised. Two that cannot be told apart count as one.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Told {
+    gtid: Option<Gtid>,
+    /// Without a GTID.
+    commit: (u64, u32, u32),
+}
+
+impl Told {
+    fn new(origin: &Origin, txn: &Txn) -> Told {
+        Told { gtid: origin.gtid(txn), commit: (txn.commit_us, txn.thread, txn.server_id) }
+    }
 }
 
 /// A block after selection and transforms, and what became of its events.
@@ -100,15 +124,28 @@ impl Route {
             );
             at.offset = mark.offset;
         }
+        let from = held.map_or(at.offset, |mark| mark.offset.max(at.offset));
+        history::record(&self.parts.store, &self.name, (at.epoch, from), self.chain.told()).await?;
         let mut reader = self.log.reader(at.offset)?.wanting(self.wanted());
         let appetite = self.sink.appetite();
         self.progress.well();
         loop {
-            let blocks = gather(&mut reader, appetite, self.chain.is_empty()).await?;
+            let first = loop {
+                tokio::select! {
+                    biased;
+                    Ok(()) = self.setup.changed() => self.prepare().await?,
+                    block = reader.next() => break block?,
+                }
+            };
+            let blocks = gather(first, &mut reader, appetite, self.chain.is_empty()).await?;
             let mark = Mark { epoch: at.epoch, offset: at.offset };
             let mut delivery = Delivery { mark, blocks: Vec::with_capacity(blocks.len()) };
             let mut failed = None;
             for block in blocks {
+                if let Err(fault) = self.take_over(&block, (at.epoch, at.offset.max(block.first))).await {
+                    failed = Some(fault);
+                    break;
+                }
                 let passed = match self.pass(self.selection.cut(&block, at.offset)).await {
                     Ok(passed) => passed,
                     Err(fault) if delivery.blocks.is_empty() => return Err(fault),
@@ -154,6 +191,30 @@ impl Route {
         }
     }
 
+    /// Makes the transforms ready that the route is to have from now on; those that it has go on until they take over.
+    async fn prepare(&mut self) -> Result<(), Fault> {
+        let setup = self.setup.borrow_and_update().clone();
+        let mut next = assemble::open_chain(&self.parts, &self.name, &setup).await?;
+        next.prepare(&self.chain).await;
+        self.next = Some(next);
+        Ok(())
+    }
+
+    /// Lets the next transforms take over, unless the block goes on with a transaction that the present ones have begun.
+    async fn take_over(&mut self, block: &Block, at: (u64, Offset)) -> Result<(), Fault> {
+        let told = |txn: Option<&Txn>| txn.map(|txn| Told::new(&block.origin, txn));
+        let goes_on = self.last.is_some() && self.last == told(block.origin.txns.first());
+        if let Some(next) = self.next.take_if(|_| !goes_on) {
+            history::record(&self.parts.store, &self.name, at, next.told()).await?;
+            self.chain = next;
+            tracing::info!(route = self.name, offset = at.1, "other transforms from here on");
+        }
+        if let Some(last) = told(block.origin.txns.last()) {
+            self.last = Some(last);
+        }
+        Ok(())
+    }
+
     fn wanted(&self) -> Want {
         let selection = self.selection.clone();
         Arc::new(move |database, table| selection.wants(database, table))
@@ -165,7 +226,7 @@ impl Route {
         let mut batches = Vec::with_capacity(block.batches.len());
         let mut dead = Vec::new();
         for batch in &block.batches {
-            if self.chain.is_empty() {
+            if self.chain.is_idle() {
                 batches.push(batch.clone());
             } else {
                 self.transform(&block, batch.clone(), &mut batches, &mut dead).await?;
@@ -192,9 +253,11 @@ impl Route {
     ) -> Result<(), Fault> {
         let table = batch.table.full_name();
         let source = self.letters.source().to_owned();
+        let guard = self.chain.guard().clone();
         let letter = |event: u32, code: &str, reason: String| {
             let offset = block.first + Offset::from(event);
-            let event = letters::render(&source, block, offset);
+            let event =
+                letters::render(&source, &pii::cover(block.slice(offset, offset + 1), &guard), offset);
             Letter {
                 offset,
                 table: table.clone(),
@@ -231,7 +294,7 @@ impl Route {
 }
 
 /// The two halves of a batch's events; `None` if it has one.
-fn halves(batch: &Batch) -> Option<(Batch, Batch)> {
+pub(super) fn halves(batch: &Batch) -> Option<(Batch, Batch)> {
     let events: Vec<_> = batch.events().collect();
     if events.len() < 2 {
         return None;
@@ -245,11 +308,16 @@ fn halves(batch: &Batch) -> Option<(Batch, Batch)> {
     Some((side(true), side(false)))
 }
 
-/// Blocks for one delivery: at least one, more while the appetite and its patience last.
-async fn gather(reader: &mut Reader, appetite: Appetite, plain: bool) -> Result<Vec<Arc<Block>>, Fault> {
+/// Blocks for one delivery: the first, more while the appetite and its patience last.
+async fn gather(
+    first: Arc<Block>,
+    reader: &mut Reader,
+    appetite: Appetite,
+    plain: bool,
+) -> Result<Vec<Arc<Block>>, Fault> {
     // a transform holds its input and its output: half as much at once
     let bytes_wanted = if plain { appetite.bytes } else { appetite.bytes / 2 };
-    let mut blocks = vec![reader.next().await?];
+    let mut blocks = vec![first];
     let (mut bytes, mut events) = (blocks[0].bytes(), u64::from(blocks[0].events));
     let deadline = Instant::now() + appetite.wait;
     while bytes < bytes_wanted && events < appetite.events {

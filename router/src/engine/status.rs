@@ -1,9 +1,11 @@
 //! What sources and routes say of themselves; the API's answer and the metrics are made from it.
 
+use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use forebay_model::{Fault, Position};
 use forebay_source::mysql::Quarantined;
+use forebay_transform::Usage;
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -169,6 +171,39 @@ pub struct RouteStatus {
     pub counts: CountsView,
     /// Letters kept.
     pub dead_letters: u64,
+    /// What its plugins have cost since the process started.
+    pub plugins: Vec<PluginStatus>,
+}
+
+/// What a plugin has cost in one route since the process started.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct PluginStatus {
+    /// Its name here.
+    pub plugin: String,
+    /// How often it was called.
+    pub calls: u64,
+    /// Row images that it was given.
+    pub images: u64,
+    /// Events that it dropped.
+    pub filtered: u64,
+    /// Events that it rejected.
+    pub rejected: u64,
+    /// CPU time in its calls, in microseconds.
+    pub cpu_us: u64,
+    /// Memory of its instances, in bytes.
+    pub memory_bytes: u64,
+    /// Calls that crashed, met a limit or broke the contract, by the fault's code.
+    #[schema(value_type = Object)]
+    pub failures: BTreeMap<&'static str, u64>,
+}
+
+impl PluginStatus {
+    /// What a meter says.
+    pub(super) fn new(plugin: String, usage: Usage) -> PluginStatus {
+        let Usage { calls, images, filtered, rejected, cpu, memory_bytes, failures } = usage;
+        let cpu_us = u64::try_from(cpu.as_micros()).unwrap_or(u64::MAX);
+        PluginStatus { plugin, calls, images, filtered, rejected, cpu_us, memory_bytes, failures }
+    }
 }
 
 /// Microseconds since 1970.

@@ -8,18 +8,18 @@ use std::path::PathBuf;
 use forebay_changelog::Log;
 use forebay_model::Fault;
 use forebay_sink::policy::{self, Directive};
-use forebay_store::DocKind;
+use forebay_store::{DocKind, Store};
 use futures_util::FutureExt;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use super::assemble::{self, Parts};
+use super::assemble::{self, Parts, Setup};
 use super::ingest::{Ingest, LOOK_AGAIN, Order, Reading, rand};
 use super::route::{self, Progress};
 use super::status::{FaultView, RouteState, SourceState};
-use super::{Engine, codes, until};
-use crate::definition::{Action, Plan, RouteDef, SourceDef, StartAt};
+use super::{Engine, codes, until, versions};
+use crate::definition::{Action, Guard, Plan, RouteDef, SourceDef, StartAt};
 
 /// Orders that wait for a source; more are refused.
 const ORDERS: usize = 16;
@@ -52,14 +52,31 @@ impl RunningSource {
 /// A route that should run, or is paused.
 pub(super) struct RunningRoute {
     pub(super) def: RouteDef,
-    /// The plugin documents that it was started with.
-    plugins: BTreeMap<String, serde_json::Value>,
+    /// What its task is to do.
+    setup: watch::Sender<Setup>,
     pub(super) progress: Progress,
     stop: CancellationToken,
     task: Option<JoinHandle<Option<()>>>,
 }
 
 impl RunningRoute {
+    /// Gives a running route what it is to do from now on. False if it has to be started anew for that.
+    fn take(&self, setup: Setup) -> bool {
+        let (is_same, is_alike) = {
+            let now = self.setup.borrow();
+            (*now == setup, now.differs_in_transforms_only(&setup))
+        };
+        if is_same {
+            return true;
+        }
+        if !is_alike || self.task.is_none() {
+            return false;
+        }
+        self.setup.send_replace(setup);
+        // one that has stopped takes nothing any more; the order matters: it tells first and goes then
+        self.progress.0.borrow().state != RouteState::Failed
+    }
+
     pub(super) async fn stop(self) {
         self.stop.cancel();
         if let Some(task) = self.task {
@@ -76,7 +93,6 @@ impl Engine {
     pub async fn reconcile(&self) -> Result<(), Fault> {
         let sources: BTreeMap<String, SourceDef> = self.defined(DocKind::Sources)?;
         let routes: BTreeMap<String, RouteDef> = self.defined(DocKind::Routes)?;
-        let plugins: BTreeMap<String, serde_json::Value> = self.defined(DocKind::Plugins)?;
         let mut running = self.inner.running.lock().await;
 
         // routes first: those that go, those whose definition, plugins or changelog change
@@ -86,28 +102,34 @@ impl Engine {
             // one that could not start is started again: what was wrong may have been mended
             .filter(|name| {
                 let old = &running.sources[name];
-                old.task.is_none() || sources.get(name).is_none_or(|def| *def != old.def)
+                old.task.is_none() || sources.get(name).is_none_or(|def| !reads_the_same(def, &old.def))
             })
             .collect();
+        for (name, source) in &mut running.sources {
+            if let Some(def) = sources.get(name).filter(|_| !reopened.contains(name)) {
+                source.def = def.clone();
+            }
+        }
         let stale: Vec<String> = running
             .routes
             .iter()
             .filter(|(name, route)| {
-                routes.get(*name).is_none_or(|def| *def != route.def)
-                    || reopened.contains(&route.def.source)
-                    || route
-                        .def
-                        .transforms
-                        .iter()
-                        .any(|t| route.plugins.get(&t.plugin) != plugins.get(&t.plugin))
+                let setup = routes.get(*name).map(|def| setup(self.store(), def, &sources));
+                reopened.contains(&route.def.source) || !setup.is_some_and(|setup| route.take(setup))
             })
             .map(|(name, _)| name.clone())
             .collect();
+        for (name, route) in running.routes.iter_mut().filter(|(name, _)| !stale.contains(name)) {
+            if let Some(def) = routes.get(name) {
+                route.def = def.clone();
+            }
+        }
         for name in stale {
             if let Some(route) = running.routes.remove(&name) {
                 route.stop().await;
             }
             if !routes.contains_key(&name) {
+                self.inner.parts.meters.forget(&name);
                 match self.inner.parts.checkpoints.forget(&name).await {
                     Ok(()) => tracing::info!(route = name, "route removed"),
                     Err(fault) => tracing::error!(route = name, "its checkpoint was not removed: {fault}"),
@@ -124,6 +146,7 @@ impl Engine {
                 self.remove_log(&name).await;
             }
         }
+        let defined = sources.clone();
         for (name, def) in sources {
             if let Entry::Vacant(place) = running.sources.entry(name) {
                 let source = self.start_source(place.key(), def).await;
@@ -133,7 +156,8 @@ impl Engine {
         for (name, def) in routes {
             if !running.routes.contains_key(&name) {
                 let log = running.sources.get(&def.source).and_then(|s| s.log.clone());
-                let route = self.start_route(&name, def, log, &plugins).await;
+                let setup = setup(self.store(), &def, &defined);
+                let route = self.start_route(&name, def, setup, log).await;
                 running.routes.insert(name, route);
             }
         }
@@ -207,20 +231,12 @@ impl Engine {
         RunningSource { def, log, reading, orders, stop, task }
     }
 
-    async fn start_route(
-        &self,
-        name: &str,
-        def: RouteDef,
-        log: Option<Log>,
-        plugins: &BTreeMap<String, serde_json::Value>,
-    ) -> RunningRoute {
+    async fn start_route(&self, name: &str, def: RouteDef, setup: Setup, log: Option<Log>) -> RunningRoute {
         let parts = &self.inner.parts;
         let progress = Progress::new();
-        let used =
-            def.transforms.iter().filter_map(|t| Some((t.plugin.clone(), plugins.get(&t.plugin)?.clone())));
         let mut route = RunningRoute {
-            plugins: used.collect(),
             def,
+            setup: watch::Sender::new(setup),
             progress: progress.clone(),
             stop: self.inner.stop.child_token(),
             task: None,
@@ -256,7 +272,7 @@ impl Engine {
             progress.set(RouteState::Paused);
             return route;
         }
-        let work = run_route(parts.clone(), log, name.to_owned(), route.def.clone(), progress);
+        let work = run_route(parts.clone(), log, name.to_owned(), route.setup.subscribe(), progress);
         route.task = Some(self.inner.tasks.spawn(until(route.stop.clone(), work)));
         route
     }
@@ -296,11 +312,19 @@ impl Engine {
 }
 
 /// A route's life: opened, run, opened again after what passes, until something stops it.
-async fn run_route(parts: Parts, log: Log, name: String, def: RouteDef, progress: Progress) {
+async fn run_route(
+    parts: Parts,
+    log: Log,
+    name: String,
+    mut setup: watch::Receiver<Setup>,
+    progress: Progress,
+) {
     let mut attempt = 0;
-    let fault = loop {
+    loop {
+        setup.mark_unchanged();
         let life = async {
-            let route = assemble::open_route(&parts, log.clone(), &name, &def, progress.clone()).await?;
+            let opened = assemble::open_route(&parts, log.clone(), &name, setup.clone(), progress.clone());
+            let route = opened.await?;
             Err::<std::convert::Infallible, Fault>(route.run().await)
         };
         let before = parts.checkpoints.get(&name).map(|at| at.offset);
@@ -313,13 +337,35 @@ async fn run_route(parts: Parts, log: Log, name: String, def: RouteDef, progress
             Directive::Retry { after } => {
                 tracing::warn!(route = name, code = fault.code().name, ?after, "{fault}");
                 progress.trouble(RouteState::Retrying, &fault, attempt, Some(after));
-                tokio::time::sleep(after).await;
+                // what is wrong may be what changes
+                tokio::select! {
+                    () = tokio::time::sleep(after) => {}
+                    Ok(()) = setup.changed() => {}
+                }
             }
-            Directive::Isolate | Directive::Stop => break fault,
+            Directive::Isolate | Directive::Stop => {
+                tracing::error!(route = name, code = fault.code().name, "the route stopped: {fault}");
+                progress.trouble(RouteState::Failed, &fault, attempt, None);
+                // who changed the route just now may have seen it running still
+                if !setup.has_changed().unwrap_or(false) {
+                    return;
+                }
+            }
         }
-    };
-    tracing::error!(route = name, code = fault.code().name, "the route stopped: {fault}");
-    progress.trouble(RouteState::Failed, &fault, attempt, None);
+    }
+}
+
+/// What a route is to do.
+fn setup(store: &Store, def: &RouteDef, sources: &BTreeMap<String, SourceDef>) -> Setup {
+    let components = def.transforms.iter().map(|t| versions::stored(store, t).ok()).collect();
+    let guard = sources.get(&def.source).map(|source| Guard::new(source, def)).unwrap_or_default();
+    Setup { components, guard, def: def.clone() }
+}
+
+/// Whether a source with this definition reads what one with the other reads: its tags are for routes.
+fn reads_the_same(a: &SourceDef, b: &SourceDef) -> bool {
+    let untagged = |def: &SourceDef| SourceDef { tags: BTreeMap::new(), ..def.clone() };
+    untagged(a) == untagged(b)
 }
 
 fn panicked(who: &str) -> Fault {

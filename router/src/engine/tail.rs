@@ -3,18 +3,20 @@
 use forebay_changelog::Reader;
 use forebay_model::{Block, Fault, Offset, TablePattern};
 
-use super::Engine;
 use super::select::Selection;
+use super::{Engine, pii};
 
 /// Blocks of a source from an offset on, with the wanted tables only.
 pub struct Tail {
     reader: Reader,
     selection: Selection,
+    /// Where the tags are that say what is not shown; `None` to show all.
+    tags: Option<(Engine, String)>,
     offset: Offset,
 }
 
 impl Engine {
-    /// Follows a source's changes from `from`, or from now on.
+    /// Follows a source's changes from `from`, or from now on. Columns tagged `pii` are covered unless `shows_pii`.
     ///
     /// # Errors
     /// If there is no such source, or the changelog does not hold the offset.
@@ -23,11 +25,13 @@ impl Engine {
         source: &str,
         tables: Vec<TablePattern>,
         from: Option<Offset>,
+        shows_pii: bool,
     ) -> Result<Tail, Fault> {
         let log = self.log_of_source(source).await?;
+        let tags = (!shows_pii).then(|| (self.clone(), source.to_owned()));
         let offset = from.unwrap_or_else(|| log.head());
         let selection = Selection::new(None, tables);
-        Ok(Tail { reader: log.reader(offset)?, selection, offset })
+        Ok(Tail { reader: log.reader(offset)?, selection, tags, offset })
     }
 }
 
@@ -41,7 +45,9 @@ impl Tail {
             let block = self.selection.cut(&*self.reader.next().await?, self.offset);
             self.offset = block.end();
             if block.rows() > 0 {
-                return Ok(block);
+                let Some((engine, source)) = &self.tags else { return Ok(block) };
+                // asked each time: tags may change while somebody looks
+                return Ok(pii::cover(block, &engine.guard_of_source(source).await?));
             }
         }
     }

@@ -7,27 +7,20 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use forebay_model::{Class, TablePattern, TableSchema};
+use forebay_model::{Class, ColumnPattern, TablePattern, TableSchema};
 use forebay_source::mysql;
-use forebay_store::DocKind;
-use forebay_transform::{Limits, Plugin};
+use forebay_store::{DocKind, Store};
 use serde_json::Value;
 
-use super::{Engine, assemble, codes, fitness};
+use super::chain::{self, Step};
+use super::{Engine, How, assemble, codes, fitness, pii, versions};
 use crate::definition::{
-    self, Action, Checked, Existing, Plan, Problem, RouteDef, SourceDef, TransformDef, Warning, child, item,
+    self, Action, Checked, Existing, Guard, Plan, Problem, RouteDef, SourceDef, TransformDef, Warning, child,
+    item,
 };
 
 /// A source's tables; `None` where they could not be looked at.
 type Tables = Option<Vec<Arc<TableSchema>>>;
-
-/// A transform that can be bound.
-struct Opened {
-    plugin: Plugin,
-    limits: Limits,
-    /// Secrets resolved.
-    config: String,
-}
 
 impl Engine {
     /// Adds what is found to `checked`; answers what is no problem and should be known. With `force` a server that is not fit to be
@@ -37,14 +30,15 @@ impl Engine {
         existing: &Existing,
         checked: &mut Checked,
         plan: &Plan,
-        force: bool,
+        how: How,
     ) -> Vec<Warning> {
+        let force = how.force;
         let mut warnings = Vec::new();
         let changed = |kind: DocKind, name: &str| {
             let changes = |action| matches!(action, Action::Create | Action::Update);
             plan.steps.iter().any(|s| s.kind == kind && s.name == name && changes(s.action))
         };
-        self.check_components(checked).await;
+        self.check_components(checked, plan).await;
         let mut seen: BTreeMap<String, Tables> = BTreeMap::new();
         let sources: Vec<_> = checked.wanted.definitions.sources.clone().into_iter().collect();
         for (name, source) in &sources {
@@ -65,6 +59,7 @@ impl Engine {
                 }
                 if let Some(tables) = &tables {
                     missing(&path, &source.tables, tables, &mut problems);
+                    warnings.extend(tags_of_nothing(&path, source, tables));
                 }
                 problems.into_iter().for_each(|problem| checked.note(problem));
                 seen.insert(name.clone(), tables);
@@ -80,13 +75,16 @@ impl Engine {
         }
         for (name, route) in &routes {
             let plugin_changed = route.transforms.iter().any(|t| changed(DocKind::Plugins, &t.plugin));
-            if !changed(DocKind::Routes, name) && !plugin_changed {
+            let is_changed = changed(DocKind::Routes, name) || plugin_changed;
+            // tags that are new, and tables that are
+            if !is_changed && !changed(DocKind::Sources, &route.source) {
                 continue;
             }
+            let source = source_of(existing, &sources, &route.source);
             if !seen.contains_key(&route.source) {
-                let tables = match source_of(existing, &sources, &route.source) {
+                let tables = match &source {
                     // its own problems are not this route's
-                    Some(source) => match config_of("", &source, &mut Vec::new()) {
+                    Some(source) => match config_of("", source, &mut Vec::new()) {
                         Some(config) => look("", &config, &mut Vec::new()).await,
                         None => None,
                     },
@@ -94,23 +92,40 @@ impl Engine {
                 };
                 seen.insert(route.source.clone(), tables);
             }
-            let problems =
-                self.check_route(existing, checked, name, route, seen[&route.source].as_deref()).await;
-            problems.into_iter().for_each(|problem| checked.note(problem));
+            let guard = source.map(|source| Guard::new(&source, route)).unwrap_or_default();
+            let tables = seen[&route.source].as_deref();
+            let problems = self.check_route(existing, checked, name, route, &guard, tables).await;
+            // what else is wrong with a route is no matter of its source
+            let ours = |problem: &Problem| is_changed || problem.code == pii::EXPOSED.name;
+            problems.into_iter().filter(ours).for_each(|problem| checked.note(problem));
+        }
+        // last: what is wrong with a plugin keeps its routes from being looked at
+        if !how.replace {
+            let taken = versions::taken(self.store(), existing, &checked.wanted);
+            taken.into_iter().for_each(|problem| checked.note(problem));
         }
         warnings
     }
 
-    async fn check_components(&self, checked: &mut Checked) {
-        let along = checked.wanted.definitions.plugins.iter().filter_map(|(name, plugin)| {
-            let bytes = checked.wanted.components.get(plugin.sha256.as_ref()?)?;
-            Some((child("plugins", name), bytes.clone()))
+    async fn check_components(&self, checked: &mut Checked, plan: &Plan) {
+        let is_new = |name: &str| {
+            let same = |s: &&definition::Step| s.kind == DocKind::Plugins && s.name == name;
+            plan.steps.iter().find(same).is_some_and(|s| s.action != Action::Unchanged)
+        };
+        let components = checked.wanted.definitions.plugins.iter().filter_map(|(name, plugin)| {
+            let sha256 = plugin.sha256.as_ref()?;
+            let along = checked.wanted.components.get(sha256).cloned();
+            let stored = || self.store().plugin(sha256).ok().flatten().filter(|_| is_new(name));
+            Some((name.clone(), along.or_else(stored)?))
         });
-        for (path, bytes) in along.collect::<Vec<_>>() {
+        for (name, bytes) in components.collect::<Vec<_>>() {
             let host = self.host().clone();
             let inspected = tokio::task::spawn_blocking(move || host.inspect(&bytes)).await;
-            if let Err(fault) = inspected.expect("inspecting a plugin does not panic") {
-                checked.note(Problem::of_fault(path, &fault));
+            match inspected.expect("inspecting a plugin does not panic") {
+                Ok(info) => {
+                    checked.wanted.versions.insert(name, info.version);
+                }
+                Err(fault) => checked.note(Problem::of_fault(child("plugins", &name), &fault)),
             }
         }
     }
@@ -121,6 +136,7 @@ impl Engine {
         checked: &Checked,
         name: &str,
         route: &RouteDef,
+        guard: &Guard,
         tables: Option<&[Arc<TableSchema>]>,
     ) -> Vec<Problem> {
         let path = child("routes", name);
@@ -145,7 +161,7 @@ impl Engine {
         }
         if let Some(tables) = tables {
             missing(&path, &route.tables, tables, &mut problems);
-            bind(&path, route, &opened, tables, &mut problems).await;
+            bind(self.store(), name, route, guard, &opened, tables, &mut problems).await;
         }
         problems
     }
@@ -157,12 +173,13 @@ impl Engine {
         path: &str,
         transform: &TransformDef,
         problems: &mut Vec<Problem>,
-    ) -> Option<Opened> {
+    ) -> Option<Step> {
         let (plugin, limits) =
             match assemble::open_plugin_of(&self.inner.parts, transform, &checked.wanted).await {
                 Ok(opened) => opened,
                 Err(fault) => {
-                    problems.push(Problem::of_fault(child(path, "plugin"), &fault));
+                    let field = if fault.code() == versions::UNKNOWN { "version" } else { "plugin" };
+                    problems.push(Problem::of_fault(child(path, field), &fault));
                     return None;
                 }
             };
@@ -180,48 +197,81 @@ impl Engine {
         // the rest of the configuration is looked at all the same, with something in the place of what is missing
         let (config, missing) = definition::resolve_config(&transform.config, &definition::resolve_secret);
         problems.extend(missing.iter().map(|(place, fault)| Problem::of_fault(below(place), fault)));
-        Some(Opened { plugin, limits, config: config.to_string() })
+        Some(Step {
+            told: assemble::told(transform, &plugin),
+            meter: Arc::default(),
+            plugin,
+            limits,
+            config: config.to_string(),
+        })
     }
 }
 
-/// Binds a route's transforms to the tables that exist now.
+/// Binds a route's transforms to the tables that exist now, and looks at what comes out.
 async fn bind(
-    path: &str,
+    store: &Store,
+    name: &str,
     route: &RouteDef,
-    opened: &[Option<Opened>],
+    guard: &Guard,
+    opened: &[Option<Step>],
     tables: &[Arc<TableSchema>],
     problems: &mut Vec<Problem>,
 ) {
+    let path = &child("routes", name);
     let mut told = BTreeSet::new();
-    for table in tables.iter().filter(|t| route.tables.iter().any(|p| p.matches(&t.database, &t.table))) {
-        let mut schema = table.clone();
-        for (i, step) in opened.iter().enumerate() {
-            // what a later transform would be given is not known
-            let Some(step) = step else { break };
-            match step.plugin.bind(&route.source, &schema, &step.config, &step.limits).await {
-                Ok(binding) => schema = binding.output().clone(),
-                Err(refusal) => {
-                    let config = format!("{path}.transforms[{i}].config");
-                    let whole = || vec![Problem::of_fault(&config, &refusal.fault)];
-                    let each = refusal.problems.iter().map(|problem| {
-                        let at = match problem.path.as_str() {
-                            "" => config.clone(),
-                            below if below.starts_with('[') => format!("{config}{below}"),
-                            below => format!("{config}.{below}"),
-                        };
-                        Problem::new(refusal.fault.code(), at, &problem.message)
-                            .suggest(refusal.fault.remedy())
-                    });
-                    let each = if refusal.problems.is_empty() { whole() } else { each.collect() };
-                    // a wrong configuration is wrong for every table: once is enough
-                    problems.extend(
-                        each.into_iter().filter(|p| told.insert((p.path.clone(), p.message.clone()))),
-                    );
-                    break;
-                }
+    // tables that a source makes itself are there without the server
+    let own = [forebay_model::schema_changes(), forebay_model::quarantine()];
+    let tables = tables.iter().chain(own);
+    for table in tables.filter(|t| route.tables.iter().any(|p| p.matches(&t.database, &t.table))) {
+        // what a later transform would be given is not known
+        let known: Vec<Step> = opened.iter().map_while(Clone::clone).collect();
+        // one that cannot be read is the running route's fault
+        let before = chain::seen(store, name, table).unwrap_or_default();
+        match chain::bind(&route.source, table, &known, guard, before.as_ref()).await {
+            Ok(bound) if known.len() == opened.len() => {
+                let allow = child(path, "allow_pii");
+                problems.extend(bound.exposed.into_iter().map(|exposed| {
+                    let message = format!("the route may not have what it would deliver: {exposed}");
+                    Problem::new(pii::EXPOSED, &allow, message).suggest(pii::FIX)
+                }));
+            }
+            Ok(_) => {}
+            Err((i, refusal)) => {
+                let config = format!("{path}.transforms[{i}].config");
+                let whole = || vec![Problem::of_fault(&config, &refusal.fault)];
+                let each = refusal.problems.iter().map(|problem| {
+                    let at = match problem.path.as_str() {
+                        "" => config.clone(),
+                        below if below.starts_with('[') => format!("{config}{below}"),
+                        below => format!("{config}.{below}"),
+                    };
+                    Problem::new(refusal.fault.code(), at, &problem.message).suggest(refusal.fault.remedy())
+                });
+                let each = if refusal.problems.is_empty() { whole() } else { each.collect() };
+                // a wrong configuration is wrong for every table: once is enough
+                problems
+                    .extend(each.into_iter().filter(|p| told.insert((p.path.clone(), p.message.clone()))));
             }
         }
     }
+}
+
+/// Tags that no column has: a tag that was misspelt guards nothing.
+fn tags_of_nothing(path: &str, source: &SourceDef, tables: &[Arc<TableSchema>]) -> Vec<Warning> {
+    let means_none = |pattern: &ColumnPattern| {
+        let mut tables = tables.iter();
+        !tables.any(|t| t.columns.iter().any(|c| pattern.matches(&t.database, &t.table, &c.name)))
+    };
+    let patterns = source.tags.keys().filter_map(|tag| ColumnPattern::new(tag).ok());
+    let warning = |pattern: ColumnPattern| Warning {
+        check: "tags".to_owned(),
+        path: child(&child(path, "tags"), pattern.as_str()),
+        message: format!("no table of the server has a column {pattern}"),
+        suggestion:
+            "check the spelling: a tag holds for columns of exactly this name, also for those to come"
+                .to_owned(),
+    };
+    patterns.filter(means_none).map(warning).collect()
 }
 
 /// Whether a stored route is not deleted.

@@ -42,7 +42,9 @@ impl Table {
             (Some(_), _) => bail!("table: `create` stands instead of `columns` and `key`"),
             (None, true) => bail!("table: it has no `columns`, and no `create` either"),
         };
-        let schema = Definition::of_statement(database, table, &statement)?.table_schema();
+        let schema = Definition::of_statement(database, table, &statement)?
+            .table_schema()
+            .expect("a statement defines a table");
         if self.create.is_none() && schema.columns.len() != self.columns.len() {
             bail!("table.columns: not everything that stands there is a column's type");
         }

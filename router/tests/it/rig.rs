@@ -137,6 +137,26 @@ pub(crate) fn plugin(name: &str) -> Value {
     json!({ "wasm": base64::engine::general_purpose::STANDARD.encode(guest(name)) })
 }
 
+/// The version of the test plugin `marker` that ends with this digit, as an apply takes it.
+pub(crate) fn marker(digit: u8) -> Value {
+    bytes(&marker_bytes(digit))
+}
+
+/// A component, as an apply takes it.
+pub(crate) fn bytes(component: &[u8]) -> Value {
+    use base64::Engine as _;
+    json!({ "wasm": base64::engine::general_purpose::STANDARD.encode(component) })
+}
+
+pub(crate) fn marker_bytes(digit: u8) -> Vec<u8> {
+    const VERSION: &[u8] = b"tests.of.plugins.that.change.1";
+    let mut bytes = guest("marker");
+    let places: Vec<usize> = (0..bytes.len()).filter(|&at| bytes[at..].starts_with(VERSION)).collect();
+    assert!(!places.is_empty(), "the component holds its version");
+    places.into_iter().for_each(|at| bytes[at + VERSION.len() - 1] = b'0' + digit);
+    bytes
+}
+
 pub(crate) fn guest(name: &str) -> Vec<u8> {
     // .../<target>/<profile>/deps/<this test>
     let me = std::env::current_exe().unwrap();

@@ -25,7 +25,7 @@ pub use images::{Kept, keep_images, split_key_changes};
 pub use position::{Note, Position};
 pub use schema::{Column, ColumnType, TableSchema};
 pub use secret::{PLAIN_SECRET, Secret, SecretRef};
-pub use tables::TablePattern;
+pub use tables::{ColumnPattern, TablePattern};
 pub use virtual_tables::{VIRTUAL_DATABASE, quarantine, schema_changes};
 
 /// The number of a change event in a source's changelog: dense, from 0. An update (two row images) has one.

@@ -55,3 +55,81 @@ impl std::fmt::Display for TablePattern {
         f.write_str(&self.0)
     }
 }
+
+/// Columns, as `database.table.column` with `*` (any characters) and `?` (one). As MySQL compares them, columns' names are the
+/// same in capitals and in small letters.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct ColumnPattern(String);
+
+impl ColumnPattern {
+    /// A pattern, or what is wrong with it.
+    ///
+    /// # Errors
+    /// If it has no three parts.
+    pub fn new(pattern: &str) -> Result<Self, String> {
+        match parts(pattern) {
+            Some([database, table, column]) if ![database, table, column].iter().any(|p| p.is_empty()) => {
+                Ok(ColumnPattern(pattern.to_owned()))
+            }
+            _ => Err(format!(
+                "`{pattern}` is not of the form database.table.column (with * and ? as wildcards)"
+            )),
+        }
+    }
+
+    /// Whether it means this column. Columns of virtual tables are meant only by who names their database.
+    pub fn matches(&self, database: &str, table: &str, column: &str) -> bool {
+        let Some([_, _, want]) = parts(&self.0) else { return false };
+        self.table().is_some_and(|pattern| pattern.matches(database, table))
+            && WildMatchPattern::<'*', '?'>::new(&want.to_lowercase()).matches(&column.to_lowercase())
+    }
+
+    /// The tables that its columns are in.
+    pub fn table(&self) -> Option<TablePattern> {
+        parts(&self.0).map(|[database, table, _]| TablePattern(format!("{database}.{table}")))
+    }
+
+    /// Whether it has no wildcard: exactly one column.
+    pub fn is_exact(&self) -> bool {
+        !self.0.contains(['*', '?'])
+    }
+
+    /// As written.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl std::fmt::Display for ColumnPattern {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+fn parts(pattern: &str) -> Option<[&str; 3]> {
+    let mut parts = pattern.splitn(3, '.');
+    Some([parts.next()?, parts.next()?, parts.next()?])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_column_is_meant_by_its_three_parts() {
+        let means = |pattern: &str, database, table, column| {
+            ColumnPattern::new(pattern).unwrap().matches(database, table, column)
+        };
+        assert!(means("shop.customers.email", "shop", "customers", "email"));
+        assert!(means("shop.customers.email", "shop", "customers", "EMail"), "as MySQL compares them");
+        assert!(!means("shop.customers.email", "shop", "Customers", "email"), "tables are told apart");
+        assert!(means("*.*.e?ail*", "shop", "t", "email_2"));
+        assert!(!means("*.*.*", "forebay", "quarantine", "rows"));
+        assert!(means("forebay.*.rows", "forebay", "quarantine", "rows"));
+        assert!(means("shop.t.a.b", "shop", "t", "a.b"));
+        for wrong in ["shop.customers", "email", "shop..email", ".t.c", "shop.t."] {
+            assert!(ColumnPattern::new(wrong).is_err(), "{wrong}");
+        }
+    }
+}

@@ -183,11 +183,15 @@ fn prepare(tx: &WriteTransaction) -> Result<Done<()>, Failure> {
         crate::plugins::create_tables(tx)?;
         crate::dead_letters::create_tables(tx)?;
         crate::audit::create_tables(tx)?;
+        crate::notes::create_tables(tx)?;
         return Ok(Done::Changed(()));
     }
     let format = meta.get("format")?.map(|found| found.value());
     match format {
-        Some(FORMAT) => Ok(Done::Same(())),
+        Some(FORMAT) => match crate::notes::create_tables(tx)? {
+            true => Ok(Done::Changed(())),
+            false => Ok(Done::Same(())),
+        },
         Some(newer) if newer > FORMAT => Err(Failure::Fault(
             Fault::new(
                 codes::NEWER_FORMAT,

@@ -185,6 +185,9 @@ fn apply(tx: &WriteTransaction, change: Change, written: &mut Vec<Document>) -> 
         crate::checkpoints::forget_route(tx, &name)?;
         crate::dead_letters::forget_route(tx, &name)?;
     }
+    if wanted.is_none() {
+        crate::notes::forget(tx, &format!("{kind}/{name}"))?;
+    }
     let revision = old.map_or(0, |r| r.revision) + 1;
     let new = Record { revision, changed_us: now_us(), value: wanted };
     table.insert((kind.as_str(), name.as_str()), encode(&new).as_slice())?;

@@ -15,6 +15,7 @@ pub mod codes;
 mod db;
 mod dead_letters;
 mod documents;
+mod notes;
 mod plugins;
 
 pub use audit::AuditEntry;

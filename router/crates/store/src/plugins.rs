@@ -119,17 +119,19 @@ impl Store {
         .await
     }
 
-    /// Deletes all bytes that no plugin definition names; answers how many.
+    /// Deletes all bytes that neither a plugin's definition nor a note of one names; answers how many.
     ///
     /// # Errors
     /// `store.io` or `store.damaged`.
     pub async fn sweep_plugins(&self) -> Result<u64, Fault> {
         self.commit(|tx| {
             let documents = crate::documents::plugin_documents(tx)?;
+            let noted = crate::notes::named_components(tx)?;
             let mut unnamed = Vec::new();
             for entry in tx.open_table(ABOUT)?.iter()? {
                 let sha256 = entry?.0.value().to_owned();
-                if !documents.iter().any(|d| named_hash(&d.value) == Some(&sha256)) {
+                let is_defined = documents.iter().any(|d| named_hash(&d.value) == Some(&sha256));
+                if !is_defined && !noted.contains(&sha256) {
                     unnamed.push(sha256);
                 }
             }

@@ -12,6 +12,7 @@ use crate::gather::Gathered;
 use crate::host::Plugin;
 use crate::instance::{Instance, MESSAGE, Stop};
 use crate::limits::Limits;
+use crate::meter::Meter;
 use crate::plan::{Checked, Plan};
 use crate::plugin_log::clean;
 use crate::{codes, types};
@@ -40,11 +41,31 @@ pub struct Binding {
     said: wit::Plan,
     checked: Checked,
     live: Option<Live>,
+    meter: Arc<Meter>,
 }
 
 struct Live {
     instance: Instance,
     resource: ResourceAny,
+    /// What the instance's memory is counted in, and how much of it is counted there.
+    counted: Option<(Arc<Meter>, u64)>,
+}
+
+impl Live {
+    /// Counts what the instance's memory has become.
+    fn count(&mut self, meter: &Arc<Meter>) {
+        let now = self.instance.memory();
+        let before = self.counted.replace((meter.clone(), now)).map_or(0, |(_, before)| before);
+        meter.grew(before, now);
+    }
+}
+
+impl Drop for Live {
+    fn drop(&mut self) {
+        if let Some((meter, counted)) = self.counted.take() {
+            meter.grew(counted, 0);
+        }
+    }
 }
 
 /// Where the events of a batch come from: what plans with stamps write into columns.
@@ -132,14 +153,32 @@ impl Plugin {
         config_json: &str,
         limits: &Limits,
     ) -> Result<Binding, Refusal> {
+        self.bind_hiding(source, table, config_json, limits, &[]).await
+    }
+
+    /// As [`bind`](Self::bind), for a table with columns whose values are not to come through: where the plugin replaces one of
+    /// them, "as they came" is no answer ([`codes::BAD_OUTPUT`]). Whether it replaces them at all is for the caller to judge,
+    /// by the plan.
+    ///
+    /// # Errors
+    /// As [`bind`](Self::bind).
+    pub async fn bind_hiding(
+        &self,
+        source: &str,
+        table: &Arc<TableSchema>,
+        config_json: &str,
+        limits: &Limits,
+        hidden: &[String],
+    ) -> Result<Binding, Refusal> {
         let (live, said) = open(self, source, table, config_json, limits).await?;
-        let checked = Checked::new(&said, table).map_err(|problem| {
+        let mut checked = Checked::new(&said, table).map_err(|problem| {
             let what =
                 format!("plugin `{}` planned what cannot be done to {}", self.info().name, table.full_name());
             Fault::new(codes::BAD_PLAN, what)
                 .cause(clean(&problem, MESSAGE))
                 .fix("report it to the plugin's author")
         })?;
+        checked.insist(table, hidden);
         Ok(Binding {
             plugin: self.clone(),
             source: source.to_owned(),
@@ -149,6 +188,7 @@ impl Plugin {
             said,
             live: checked.calls_guest().then_some(live),
             checked,
+            meter: Arc::default(),
         })
     }
 }
@@ -208,7 +248,7 @@ async fn open(
         }
     })?;
     let plan = instance.plan(resource).await.map_err(stopped)?;
-    Ok((Live { instance, resource }, plan))
+    Ok((Live { instance, resource, counted: None }, plan))
 }
 
 impl Binding {
@@ -229,7 +269,17 @@ impl Binding {
 
     /// Linear memory of the instance, in bytes; 0 if there is none.
     pub fn memory_bytes(&self) -> usize {
-        self.live.as_ref().map_or(0, |live| live.instance.memory_bytes())
+        self.live.as_ref().map_or(0, |live| live.instance.memory() as usize)
+    }
+
+    /// The binding with its costs counted there.
+    #[must_use]
+    pub fn metered(mut self, meter: Arc<Meter>) -> Binding {
+        if let Some(live) = &mut self.live {
+            live.count(&meter);
+        }
+        self.meter = meter;
+        self
     }
 
     /// What is done.
@@ -258,10 +308,12 @@ impl Binding {
                 let rows = start..self.end_of_piece(batch, start);
                 start = rows.end;
                 let gathered = Gathered::new(batch, &rows, &self.checked.reads, self.checked.needs_kinds);
+                self.meter.took(rows.len());
                 let output = self.call(&gathered).await?;
                 let piece = Piece::new(&self.checked, batch, rows, output).map_err(|problem| {
                     // an instance that breaks the contract is not trusted with another batch
                     self.live = None;
+                    self.meter.failed(codes::BAD_OUTPUT.name);
                     self.poison(codes::BAD_OUTPUT, &problem)
                 })?;
                 bytes += piece.bytes();
@@ -274,8 +326,10 @@ impl Binding {
                 pieces.push(piece);
             }
         }
-        assemble(&self.checked, batch, pieces, place)
-            .map_err(|problem| self.poison(codes::OUTPUT_TOO_LARGE, &problem))
+        let applied = assemble(&self.checked, batch, pieces, place)
+            .map_err(|problem| self.poison(codes::OUTPUT_TOO_LARGE, &problem))?;
+        self.meter.left_out(applied.filtered_events, applied.rejects.len() as u64);
+        Ok(applied)
     }
 
     /// Where a piece that starts here ends: bounded in images and bytes, never within an update.
@@ -297,7 +351,11 @@ impl Binding {
                 Some(live) => live,
                 None => self.reopen().await?,
             };
-            match live.instance.apply(live.resource, gathered.batch(&columns)).await {
+            self.meter.called();
+            let called = live.instance.apply(live.resource, gathered.batch(&columns));
+            let answer = self.meter.timed(called).await;
+            live.count(&self.meter);
+            match answer {
                 Ok(answer) => {
                     self.live = Some(live);
                     return answer.map_err(|error| {
@@ -316,6 +374,7 @@ impl Binding {
                 Err(stop) => {
                     let (plugin, table) = (&self.plugin.info().name, self.input.full_name());
                     tracing::warn!(%plugin, %table, code = stop.code.name, "a plugin stopped: {stop}");
+                    self.meter.failed(stop.code.name);
                     stopped = Some(stop);
                 }
             }

@@ -73,9 +73,9 @@ impl Instance {
         }
     }
 
-    /// Linear memory that it has, in bytes.
-    pub(crate) fn memory_bytes(&self) -> usize {
-        self.store.data().memory.used()
+    /// Bytes of linear memory.
+    pub(crate) fn memory(&self) -> u64 {
+        self.store.data().memory.used() as u64
     }
 
     fn guest(&mut self) -> (&mut Store<State>, &Guest) {

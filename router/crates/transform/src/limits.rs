@@ -45,7 +45,7 @@ impl Limits {
 #[derive(Debug)]
 pub(crate) struct Memory {
     allowed: usize,
-    used: usize,
+    pub(crate) used: usize,
     /// What a refused growth would have taken.
     pub(crate) refused: Option<usize>,
 }

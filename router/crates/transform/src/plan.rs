@@ -30,6 +30,8 @@ pub struct Plan {
     /// Columns that are added: those that the plugin computes, those that hold the same cell everywhere, and those that the
     /// router fills with what it knows of the change.
     pub appends: Vec<String>,
+    /// Those of `appends` that the plugin computes: they may hold whatever it reads.
+    pub computes: Vec<String>,
     /// The columns that tell the result's rows apart; empty = there are none.
     pub key: Vec<String>,
     /// Whether images can be dropped or rejected.
@@ -188,7 +190,9 @@ impl Checked {
             return Err("deleted rows are kept, and no stamp says which they are".to_owned());
         }
         let (mut columns, mut from) = columns_after(input, &fates, &computed, &mut summary);
-        let table_columns = columns.len() - computed.iter().filter(|c| c.of.is_none()).count();
+        let added = computed.iter().filter(|c| c.of.is_none());
+        summary.computes = added.map(|c| c.column.name.clone()).collect();
+        let table_columns = columns.len() - summary.computes.len();
         let cells: Vec<ArrayRef> = constants.iter().map(|(_, cell)| cell.clone()).collect();
         for (n, (column, _)) in constants.into_iter().enumerate() {
             columns.push(column);
@@ -210,6 +214,15 @@ impl Checked {
         let output = if output == **input { input.clone() } else { Arc::new(output) };
         let needs_kinds = plan.needs_kinds;
         Ok(Checked { plan: summary, constants: cells, reads, computed, from, needs_kinds, output })
+    }
+
+    /// Makes sure that the plugin answers new cells where it replaces one of these columns: it cannot say that they are fine as
+    /// they came.
+    pub(crate) fn insist(&mut self, input: &TableSchema, columns: &[String]) {
+        for computed in &mut self.computed {
+            let of = computed.of.map(|index| &input.columns[index].name);
+            computed.optional &= !of.is_some_and(|name| columns.contains(name));
+        }
     }
 
     /// Whether `apply` is called at all.

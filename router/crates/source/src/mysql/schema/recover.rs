@@ -96,9 +96,9 @@ impl Definition {
         Ok(Definition { key, version: Some(version) })
     }
 
-    /// The table schema that rows written with it have.
-    pub fn table_schema(&self) -> TableSchema {
-        let Version { columns, key, .. } = &self.version;
+    /// The table schema that rows written with it have; none where the table is given up.
+    pub fn table_schema(&self) -> Option<TableSchema> {
+        let Version { columns, key, .. } = self.version.as_ref()?;
         let column = |def: &ColumnDef| Column {
             name: def.name.clone(),
             ty: def.ty.column_type(),
@@ -106,12 +106,12 @@ impl Definition {
             native: def.ty.to_string(),
         };
         let at = |name: &String| columns.iter().position(|c| c.name == *name).map(|at| at as u32);
-        TableSchema {
+        Some(TableSchema {
             database: self.key.0.clone(),
             table: self.key.1.clone(),
             columns: columns.iter().map(column).collect(),
             key: key.iter().filter_map(at).collect(),
-        }
+        })
     }
 
     /// The database.
