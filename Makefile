@@ -4,10 +4,10 @@ CARGO ?= cargo
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test soak fuzz bench decode lint fmt plugins bindings mysql audit clean
+.PHONY: help demo test soak fuzz bench decode plugin-bench lint fmt plugins bindings mysql audit clean
 
 help: ## list these targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: ## build, and watch changes of a real MySQL arrive at two consumers (Ctrl-C ends it)
 	@scripts/demo
@@ -35,6 +35,9 @@ bench: ## rows per CPU second, memory and latency, measured on the release build
 decode: ## row changes per CPU second of decoding alone, over binlogs that it records first
 	$(CARGO) run --profile fast --locked --package forebay-bench -- --forebay /dev/null --only load
 	$(CARGO) bench --locked --package forebay-source --bench decode
+
+plugin-bench: plugins ## what plugins cost: ns for each row image in Rust and Go beside native code, opening, loading
+	$(CARGO) bench --locked --package forebay-transform --bench plugin
 
 lint: ## formatting, clippy, dependency policy, links in the documents
 	$(CARGO) fmt --all --check

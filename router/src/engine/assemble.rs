@@ -197,8 +197,7 @@ pub(super) fn told(transform: &TransformDef, plugin: &Plugin) -> TransformRun {
 
 async fn open_plugin(parts: &Parts, transform: &TransformDef) -> Result<(Plugin, Limits), Fault> {
     let sha256 = versions::stored(&parts.store, transform)?;
-    let bytes = parts.store.plugin(&sha256)?;
-    load(parts, transform, &sha256, bytes).await
+    load(parts, transform, sha256, None).await
 }
 
 /// A transform's plugin and its limits, as they would be once `wanted` is stored.
@@ -209,22 +208,27 @@ pub(super) async fn open_plugin_of(
 ) -> Result<(Plugin, Limits), Fault> {
     let sha256 = versions::wanted(&parts.store, transform, wanted)?;
     let along = wanted.components.get(&sha256).cloned();
-    let bytes = if along.is_some() { along } else { parts.store.plugin(&sha256)? };
-    load(parts, transform, &sha256, bytes).await
+    load(parts, transform, sha256, along).await
 }
 
+/// `along`: the component's bytes, if they need not come from the store.
 async fn load(
     parts: &Parts,
     transform: &TransformDef,
-    sha256: &str,
-    bytes: Option<Vec<u8>>,
+    sha256: String,
+    along: Option<Vec<u8>>,
 ) -> Result<(Plugin, Limits), Fault> {
-    let bytes = bytes.ok_or_else(|| {
+    let missing =
         Fault::new(codes::UNKNOWN, format!("plugin {} ({sha256}) is not in the store", transform.plugin))
-            .fix("upload it again: PUT /v1/plugins/{name}")
-    })?;
-    let host = parts.host.clone();
-    let loading = tokio::task::spawn_blocking(move || host.load(&bytes));
+            .fix("upload it again: PUT /v1/plugins/{name}");
+    let (host, store) = (parts.host.clone(), parts.store.clone());
+    let loading = tokio::task::spawn_blocking(move || {
+        if let Some(plugin) = host.cached(&sha256) {
+            return Ok(plugin);
+        }
+        let bytes = if along.is_some() { along } else { store.plugin(&sha256)? };
+        host.load(&bytes.ok_or(missing)?)
+    });
     let plugin = loading.await.expect("loading a plugin does not panic")?;
     let mut limits = Limits::default();
     if let Some(mib) = transform.limits.memory_mib {

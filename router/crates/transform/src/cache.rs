@@ -1,22 +1,27 @@
 //! Compiled components on disk, so that a start does not compile again.
 //!
-//! Owns its folder: mode 0700, one file for each component and engine. Promises: a file is written whole or not at
-//! all; only what this program itself wrote, unchanged, is ever run. Losing the folder loses time only.
+//! Owns its folder: mode 0700, one file for each component and engine: the machine code as wasmtime wrote it, what the plugin
+//! says of itself (JSON), and the length of that (4 bytes). Promises: a file is written whole, and is on the disk, before
+//! it has its name; only what this program itself wrote is ever run. Losing the folder loses time only.
+//!
+//! A file is mapped and not read, so that taking one costs the same however large it is. Its bytes are therefore trusted as
+//! those of the program itself are: nothing looks for bits that a broken disk has flipped.
 
-use std::fs;
+use std::fs::{self, File};
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
-use std::io;
-use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, PermissionsExt as _};
+use std::io::{self, Write as _};
+use std::os::unix::fs::{DirBuilderExt as _, FileExt as _, MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use sha2::{Digest as _, Sha256};
 use wasmtime::Engine;
 use wasmtime::component::Component;
 
-/// Length of the checksum that a file starts with.
-const SUM: usize = 32;
+use crate::host::{PluginInfo, WORLD};
+
+/// What a plugin says of itself has no more bytes than this.
+const ABOUT: u32 = 1 << 20;
 /// How many compiled plugins stay from run to run.
 const FILES: usize = 64;
 /// What the name of a file begins with that is being written.
@@ -53,6 +58,8 @@ impl Cache {
         }
         let mut hasher = DefaultHasher::new();
         engine.precompile_compatibility_hash().hash(&mut hasher);
+        // what is said of a plugin is as this version of the router says it
+        (WORLD, env!("CARGO_PKG_VERSION")).hash(&mut hasher);
         let cache = Cache { folder: folder.to_owned(), engine: hasher.finish() };
         cache.clean()?;
         Ok(cache)
@@ -87,33 +94,46 @@ impl Cache {
         self.folder.join(format!("{sha256}-{:016x}.cwasm", self.engine))
     }
 
-    /// The compiled form of the component with this hash, if it is here and whole.
-    pub(crate) fn get(&self, engine: &Engine, sha256: &str) -> Option<Component> {
-        let file = fs::read(self.path(sha256)).ok()?;
-        let (sum, compiled) = file.split_at_checked(SUM)?;
-        if Sha256::digest(compiled).as_slice() != sum {
-            return None;
-        }
-        trusted::component(engine, compiled)
+    /// The compiled form of the component with this hash, if it is here and whole, and who the plugin is.
+    pub(crate) fn get(&self, engine: &Engine, sha256: &str) -> Option<(Component, PluginInfo)> {
+        let path = self.path(sha256);
+        let info = about(&path).ok().filter(|info| info.sha256 == sha256)?;
+        Some((trusted::component(engine, &path)?, info))
     }
 
     /// Keeps a compiled component; what goes wrong is logged, since nothing depends on it.
-    pub(crate) fn put(&self, sha256: &str, component: &Component) {
+    pub(crate) fn put(&self, component: &Component, info: &PluginInfo) {
         static COUNT: AtomicU64 = AtomicU64::new(0);
         let nth = COUNT.fetch_add(1, Ordering::Relaxed);
-        let new = self.folder.join(format!("{NEW}{sha256}-{}-{nth}", std::process::id()));
+        let new = self.folder.join(format!("{NEW}{}-{}-{nth}", info.sha256, std::process::id()));
         let written = component.serialize().map_err(io::Error::other).and_then(|compiled| {
-            let mut file = Vec::with_capacity(SUM + compiled.len());
-            file.extend_from_slice(&Sha256::digest(&compiled));
-            file.extend_from_slice(&compiled);
-            fs::write(&new, file)?;
-            fs::rename(&new, self.path(sha256))
+            let about = serde_json::to_vec(info)?;
+            let mut file = File::create(&new)?;
+            file.write_all(&compiled)?;
+            file.write_all(&about)?;
+            file.write_all(&(about.len() as u32).to_le_bytes())?;
+            file.sync_all()?;
+            fs::rename(&new, self.path(&info.sha256))
         });
         if let Err(error) = written {
             remove(&new);
             tracing::warn!(%error, folder = %self.folder.display(), "a compiled plugin could not be cached");
         }
     }
+}
+
+/// What stands behind the machine code: a file that was cut has no such end.
+fn about(path: &Path) -> io::Result<PluginInfo> {
+    let cut = || io::Error::from(io::ErrorKind::InvalidData);
+    let file = File::open(path)?;
+    let end = file.metadata()?.len().checked_sub(4).ok_or_else(cut)?;
+    let mut length = [0; 4];
+    file.read_exact_at(&mut length, end)?;
+    let length = u32::from_le_bytes(length);
+    let start = end.checked_sub(length.into()).filter(|_| length <= ABOUT).ok_or_else(cut)?;
+    let mut about = vec![0; length as usize];
+    file.read_exact_at(&mut about, start)?;
+    Ok(serde_json::from_slice(&about)?)
 }
 
 /// Another process that cleans the same folder may have been faster.
@@ -123,20 +143,22 @@ fn remove(path: &Path) {
 
 /// The one place of this crate that is not checked by the compiler.
 mod trusted {
-    #![allow(unsafe_code, reason = "wasmtime cannot check machine code; the cache's folder and checksum do")]
+    #![allow(unsafe_code, reason = "wasmtime cannot check machine code; the cache's folder is our own")]
+
+    use std::path::Path;
 
     use wasmtime::Engine;
     use wasmtime::component::Component;
 
-    /// Takes machine code that [`Component::serialize`] made. `None` if it is of another engine.
+    /// Maps machine code that [`Component::serialize`] made. `None` if it is of another engine.
     ///
-    /// The contract: `compiled` is byte for byte what `Component::serialize` gave. [`super::Cache`] upholds it: the
-    /// folder is writable by our own user only, files appear there by rename and only from `put`, and the checksum
-    /// that `put` wrote is verified, so that a damaged disk makes a miss. Whoever can write as our user needs no
-    /// such file to run code. Engine version and settings are checked by wasmtime itself.
-    pub(super) fn component(engine: &Engine, compiled: &[u8]) -> Option<Component> {
+    /// The contract: the file starts with what `Component::serialize` gave, and does not change while it is mapped.
+    /// [`super::Cache`] upholds it: the folder is writable by our own user only, files appear there by rename, from
+    /// `put` only and once they are on the disk, and are never written again. Whoever can write as our user needs no such
+    /// file to run code. Engine version and settings are checked by wasmtime itself.
+    pub(super) fn component(engine: &Engine, file: &Path) -> Option<Component> {
         // SAFETY: as the contract above says.
-        unsafe { Component::deserialize(engine, compiled) }.ok()
+        unsafe { Component::deserialize_file(engine, file) }.ok()
     }
 }
 
@@ -152,21 +174,32 @@ mod tests {
         let cache = Cache::open(&folder, &engine).unwrap();
         assert_eq!(fs::metadata(&folder).unwrap().permissions().mode() & 0o777, 0o700);
         let component = Component::new(&engine, b"\0asm\x0d\0\x01\0").unwrap();
-        assert!(cache.get(&engine, "abc").is_none());
-        cache.put("abc", &component);
-        assert!(cache.get(&engine, "abc").is_some());
+        let info = PluginInfo {
+            name: "mask".to_owned(),
+            version: "1".to_owned(),
+            description: String::new(),
+            secrets: vec!["key".to_owned()],
+            sha256: "abc".to_owned(),
+            bytes: 8,
+            world: WORLD.to_owned(),
+        };
+        let get = |sha256| cache.get(&engine, sha256).map(|(_, info)| info);
+        assert_eq!(get("abc"), None);
+        cache.put(&component, &info);
+        assert_eq!(get("abc"), Some(info));
         assert_eq!(fs::read_dir(&folder).unwrap().count(), 1, "no temporary file stays");
 
         let file = cache.path("abc");
         let whole = fs::read(&file).unwrap();
-        for damaged in [&whole[..whole.len() - 1], &whole[..SUM], &whole[..5], &[]] {
-            fs::write(&file, damaged).unwrap();
-            assert!(cache.get(&engine, "abc").is_none());
+        for cut in [whole.len() - 1, whole.len() - 4, whole.len() / 2, 5, 0] {
+            fs::write(&file, &whole[..cut]).unwrap();
+            assert_eq!(get("abc"), None, "{cut}");
         }
-        let mut flipped = whole.clone();
-        flipped[whole.len() / 2] ^= 1;
-        fs::write(&file, flipped).unwrap();
-        assert!(cache.get(&engine, "abc").is_none());
+        let other = whole[whole.len() - 200..].to_vec();
+        fs::write(&file, other).unwrap();
+        assert_eq!(get("abc"), None, "no machine code");
+        fs::write(cache.path("abd"), &whole).unwrap();
+        assert_eq!(get("abd"), None, "another's");
     }
 
     #[test]

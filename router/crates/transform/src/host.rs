@@ -27,7 +27,7 @@ const TRANSFORMER: &str = "forebay:transform/transformer@0.1.";
 const IMPORTS: [&str; 2] = ["forebay:transform/host@0.1.", "forebay:transform/types@0.1."];
 /// Places of secrets that a plugin may name.
 const SECRETS: usize = 100;
-const WORLD: &str = "forebay:transform/transform-plugin@0.1.0";
+pub(crate) const WORLD: &str = "forebay:transform/transform-plugin@0.1.0";
 
 /// The WASM host: one for each process. Clones share it; the last one to go joins its thread.
 #[derive(Clone)]
@@ -118,26 +118,33 @@ impl Host {
         self.load(bytes).map(|plugin| (*plugin.info).clone())
     }
 
-    /// Makes a plugin ready to be bound: compiles it, or takes what an earlier run compiled. As slow as
-    /// [`inspect`](Self::inspect) the first time, a millisecond later on.
+    /// Makes a plugin ready to be bound: compiles it, or takes what was compiled before. As slow as
+    /// [`inspect`](Self::inspect) the first time.
     ///
     /// # Errors
     /// As [`inspect`](Self::inspect).
     pub fn load(&self, bytes: &[u8]) -> Result<Plugin, Fault> {
         upload::check(bytes)?;
-        let engine = &self.0.engine;
         let sha256: String = Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect();
-        let component = match self.0.cache.get(engine, &sha256) {
-            Some(component) => component,
-            None => {
-                let component = Component::from_binary(engine, bytes).map_err(|error| {
-                    Fault::new(codes::INVALID, "the upload does not validate or compile")
-                        .cause(clean(&format!("{error:#}"), 500))
-                })?;
-                self.0.cache.put(&sha256, &component);
-                component
-            }
-        };
+        match self.cached(&sha256) {
+            Some(plugin) => Ok(plugin),
+            None => self.compile(bytes, sha256),
+        }
+    }
+
+    /// The plugin whose component has this hash, if it was compiled before: less than a millisecond, however large it is.
+    pub fn cached(&self, sha256: &str) -> Option<Plugin> {
+        let (component, info) = self.0.cache.get(&self.0.engine, sha256)?;
+        let pre = self.0.linker.instantiate_pre(&component).and_then(TransformPluginPre::new).ok()?;
+        Some(Plugin { pre, info: Arc::new(info), _host: self.clone() })
+    }
+
+    fn compile(&self, bytes: &[u8], sha256: String) -> Result<Plugin, Fault> {
+        let engine = &self.0.engine;
+        let component = Component::from_binary(engine, bytes).map_err(|error| {
+            Fault::new(codes::INVALID, "the upload does not validate or compile")
+                .cause(clean(&format!("{error:#}"), 500))
+        })?;
         check_world(&component.component_type(), engine)?;
         let pre =
             self.0.linker.instantiate_pre(&component).and_then(TransformPluginPre::new).map_err(|error| {
@@ -163,6 +170,7 @@ impl Host {
                 Fault::new(codes::DESCRIBE, "the plugin has no name").fix("give it one in `describe`")
             );
         }
+        self.0.cache.put(&component, &info);
         Ok(Plugin { pre, info: Arc::new(info), _host: self.clone() })
     }
 }

@@ -21,6 +21,7 @@ mod cache;
 mod canonical;
 pub mod codes;
 mod decimal;
+pub mod fuzz;
 mod gather;
 mod host;
 mod instance;
