@@ -318,6 +318,21 @@ fn rows_of_an_xa_transaction_come_at_its_commit() {
 }
 
 #[test]
+fn a_branch_is_looked_for_before_the_transaction_at_hand() {
+    let history = History::new(&config(), &[], true).unwrap();
+    let nowhere = Transactions::new(config(), Limits::default(), Position::default(), history);
+    let mut feed = Feed { transactions: nowhere, end: 4900 };
+    // made up by the server, as a dump by GTIDs begins: the file, and not where in it
+    let rotate = [&4u64.to_le_bytes()[..], b"binlog.000007"].concat();
+    let header = Header { kind: kinds::ROTATE, size: 44, ..Default::default() };
+    feed.transactions.take(&Event { header, body: &rotate }).unwrap();
+    feed.all(&[(kinds::MARIADB_GTID, &[&8u64.to_le_bytes()[..], &[0; 5]].concat())]);
+    let commit = query("XA COMMIT X'61',X'',1");
+    assert!(matches!(feed.take(QUERY, &commit).unwrap(), Taken::FindBranch(_)));
+    assert_eq!(feed.transactions.at_hand(), ("binlog.000007".into(), 5000));
+}
+
+#[test]
 fn the_tables_of_a_statement_stand_before_its_rows() {
     let mut feed = Feed::new();
     let mut other = map(2, "d");
