@@ -318,6 +318,44 @@ fn rows_of_an_xa_transaction_come_at_its_commit() {
 }
 
 #[test]
+fn a_branch_without_a_gtid_passes_if_it_has_nothing_captured() {
+    const BEGIN: u8 = kinds::ANONYMOUS_GTID;
+    let begin: &[u8] = &[0; 25];
+    let by_file = || {
+        let mut feed = Feed::new();
+        feed.transactions.by_file = true;
+        feed
+    };
+    let [start, commit, rollback] =
+        ["XA START", "XA COMMIT", "XA ROLLBACK"].map(|verb| query(&format!("{verb} X'61',X'',1")));
+    let branch = |feed: &mut Feed, database: &str| {
+        feed.all(&[(BEGIN, begin), (QUERY, &start), (MAP, &map(1, database)), (ROWS, &rows(1, &[1]))]);
+    };
+    let noted = |feed: &mut Feed| -> Vec<Note> { feed.transactions.take_xa_notes().collect() };
+    let mut feed = by_file();
+    branch(&mut feed, "other");
+    feed.all(&[(kinds::XA_PREPARE, &prepare(false))]);
+    let notes = noted(&mut feed);
+    assert_eq!(notes, [Note { key: "xa-passed/X'61',X'',1".into(), value: Some(vec![]) }]);
+    // here, and in another process
+    let mut later = by_file();
+    later.transactions.remember_passed(&notes);
+    for (mut feed, decision) in [(feed, &commit), (later, &rollback)] {
+        feed.all(&[(BEGIN, begin), (QUERY, decision)]);
+        assert!(feed.transactions.is_between() && feed.transactions.building.is_empty());
+        assert_eq!(feed.transactions.position().pos, feed.end);
+        assert_eq!(noted(&mut feed), [Note { key: notes[0].key.clone(), value: None }]);
+        // once only
+        feed.all(&[(BEGIN, begin)]);
+        let fault = feed.take(QUERY, &commit).unwrap_err();
+        assert!(fault.code() == codes::XA && fault.to_string().contains("without GTIDs"), "{fault}");
+    }
+    let mut feed = by_file();
+    branch(&mut feed, "d");
+    assert_eq!(feed.refused(kinds::XA_PREPARE, &prepare(false)), ("mysql.xa", Class::Fatal));
+}
+
+#[test]
 fn a_branch_is_looked_for_before_the_transaction_at_hand() {
     let history = History::new(&config(), &[], true).unwrap();
     let nowhere = Transactions::new(config(), Limits::default(), Position::default(), history);
