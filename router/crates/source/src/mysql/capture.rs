@@ -56,7 +56,11 @@ impl Capture {
     /// [status](Self::snapshots), unless pieces of a table without a key were given already.
     pub async fn next(&mut self) -> Result<Captured, Fault> {
         loop {
-            if let Some(captured) = self.ready.pop_front() {
+            if let Some(mut captured) = self.ready.pop_front() {
+                // a position without it would be no server's
+                if captured.position.is_some() {
+                    captured.notes.extend(self.stream.take_note());
+                }
                 return Ok(captured);
             }
             let prepared = self.stream.prepared();

@@ -168,6 +168,7 @@ impl Stream {
         let mut transactions = Transactions::new(config.clone(), limits, position, history);
         if goes_on {
             transactions.remember_undecided(Undecided::of_notes(notes));
+            transactions.remember_passed(notes);
         }
         transactions.by_file = way == Way::File;
         // the file of a position that was stored may be another server's

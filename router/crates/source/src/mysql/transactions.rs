@@ -151,6 +151,12 @@ impl Transactions {
         notes
     }
 
+    /// Where the event that is offered again begins. The position may know less: where it counts by GTIDs alone, it has a place
+    /// only once a transaction has ended.
+    pub(crate) fn at_hand(&self) -> (String, u64) {
+        (self.position.file.clone(), self.end)
+    }
+
     /// Whether no transaction is open.
     pub(crate) fn is_between(&self) -> bool {
         self.open.is_none()

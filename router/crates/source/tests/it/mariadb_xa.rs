@@ -239,6 +239,16 @@ async fn a_branch_of_before_the_start_is_found() {
     assert_eq!(stored.changes, ["t +4", "t +1", "t +5"]);
     assert_eq!(stored.undecided(), 0);
 
+    // its commit is the first that is read behind a set of GTIDs, which says no place
+    prepare(&database, "'f'", &["INSERT INTO t VALUES (9)"]).await;
+    let gtids: GtidSet = server.binlog_end().await.expect("the server does it").2.parse().expect("a set");
+    let mut first = connect(&config, Start::At(Position { gtids, ..Position::default() })).await;
+    decide(&database, "XA COMMIT 'f'").await;
+    let mut anew = Stored::default();
+    anew.catch_up(&mut first, &server).await;
+    assert_eq!(anew.changes, ["t +9"]);
+    stored.catch_up(&mut stream, &server).await;
+
     // purged: its rows are not known, and that is said
     prepare(&database, "'c'", &["INSERT INTO t VALUES (8)"]).await;
     database.exec("FLUSH BINARY LOGS").await.expect("the server does it");

@@ -1,6 +1,6 @@
 //! Closing blocks, and what is given with each: a position where one counts, and the notes as of it.
 
-use forebay_model::{Block, Fault, Gtid};
+use forebay_model::{Block, Fault, Gtid, Note};
 use tokio::time::Instant;
 
 use super::{Captured, Stream};
@@ -59,6 +59,11 @@ impl Stream {
             self.give(Captured { block: Some(block), position: Some(position), notes: Vec::new() });
         }
         self.failed = Some(fault);
+    }
+
+    /// Which server this is, if that was not given yet: it goes with the first position that anybody gives.
+    pub(crate) fn take_note(&mut self) -> Option<Note> {
+        self.note.take()
     }
 
     fn give(&mut self, mut captured: Captured) {

@@ -69,17 +69,16 @@ impl Stream {
 
     /// Looks for an XA transaction that was prepared before reading began.
     pub(super) async fn find_branch(&mut self, xid: Xid) -> Result<(), Fault> {
-        let position = self.transactions.position();
+        let (file, pos) = self.transactions.at_hand();
         tracing::debug!(
-            file = position.file,
-            pos = position.pos,
+            file,
+            pos,
             "an XA transaction is committed that was prepared before reading began: it is looked for in the binlog behind"
         );
         let search = match &mut self.search {
             Some(search) => search,
             None => {
                 let (config, of) = (self.config.clone(), xid.clone());
-                let (file, pos) = (position.file.clone(), position.pos);
                 let search = async move { prepared_before(&config, &of, (&file, pos)).await };
                 self.search.insert(Search(Box::pin(search)))
             }

@@ -318,6 +318,59 @@ fn rows_of_an_xa_transaction_come_at_its_commit() {
 }
 
 #[test]
+fn a_branch_without_a_gtid_passes_if_it_has_nothing_captured() {
+    const BEGIN: u8 = kinds::ANONYMOUS_GTID;
+    let begin: &[u8] = &[0; 25];
+    let by_file = || {
+        let mut feed = Feed::new();
+        feed.transactions.by_file = true;
+        feed
+    };
+    let [start, commit, rollback] =
+        ["XA START", "XA COMMIT", "XA ROLLBACK"].map(|verb| query(&format!("{verb} X'61',X'',1")));
+    let branch = |feed: &mut Feed, database: &str| {
+        feed.all(&[(BEGIN, begin), (QUERY, &start), (MAP, &map(1, database)), (ROWS, &rows(1, &[1]))]);
+    };
+    let noted = |feed: &mut Feed| -> Vec<Note> { feed.transactions.take_xa_notes().collect() };
+    let mut feed = by_file();
+    branch(&mut feed, "other");
+    feed.all(&[(kinds::XA_PREPARE, &prepare(false))]);
+    let notes = noted(&mut feed);
+    assert_eq!(notes, [Note { key: "xa-passed/X'61',X'',1".into(), value: Some(vec![]) }]);
+    // here, and in another process
+    let mut later = by_file();
+    later.transactions.remember_passed(&notes);
+    for (mut feed, decision) in [(feed, &commit), (later, &rollback)] {
+        feed.all(&[(BEGIN, begin), (QUERY, decision)]);
+        assert!(feed.transactions.is_between() && feed.transactions.building.is_empty());
+        assert_eq!(feed.transactions.position().pos, feed.end);
+        assert_eq!(noted(&mut feed), [Note { key: notes[0].key.clone(), value: None }]);
+        // once only
+        feed.all(&[(BEGIN, begin)]);
+        let fault = feed.take(QUERY, &commit).unwrap_err();
+        assert!(fault.code() == codes::XA && fault.to_string().contains("without GTIDs"), "{fault}");
+    }
+    let mut feed = by_file();
+    branch(&mut feed, "d");
+    assert_eq!(feed.refused(kinds::XA_PREPARE, &prepare(false)), ("mysql.xa", Class::Fatal));
+}
+
+#[test]
+fn a_branch_is_looked_for_before_the_transaction_at_hand() {
+    let history = History::new(&config(), &[], true).unwrap();
+    let nowhere = Transactions::new(config(), Limits::default(), Position::default(), history);
+    let mut feed = Feed { transactions: nowhere, end: 4900 };
+    // made up by the server, as a dump by GTIDs begins: the file, and not where in it
+    let rotate = [&4u64.to_le_bytes()[..], b"binlog.000007"].concat();
+    let header = Header { kind: kinds::ROTATE, size: 44, ..Default::default() };
+    feed.transactions.take(&Event { header, body: &rotate }).unwrap();
+    feed.all(&[(kinds::MARIADB_GTID, &[&8u64.to_le_bytes()[..], &[0; 5]].concat())]);
+    let commit = query("XA COMMIT X'61',X'',1");
+    assert!(matches!(feed.take(QUERY, &commit).unwrap(), Taken::FindBranch(_)));
+    assert_eq!(feed.transactions.at_hand(), ("binlog.000007".into(), 5000));
+}
+
+#[test]
 fn the_tables_of_a_statement_stand_before_its_rows() {
     let mut feed = Feed::new();
     let mut other = map(2, "d");

@@ -14,6 +14,8 @@ use crate::mysql::binlog::Xid;
 
 /// What the notes' keys begin with; the branch's GTID follows.
 const XA: &str = "xa/";
+/// What those of branches begin with that have no GTID and no rows of captured tables; the branch's name follows.
+pub(super) const PASSED: &str = "xa-passed/";
 /// Decisions that are remembered: more than a server has on their way at once.
 const MOST: usize = 1024;
 

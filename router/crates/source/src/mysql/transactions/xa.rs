@@ -8,13 +8,13 @@
 
 mod again;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use forebay_model::{Fault, Gtid, Note};
 
 pub(crate) use again::{TakenAgain, not_again};
 
-use super::undecided::{Decided, Undecided, key};
+use super::undecided::{Decided, PASSED, Undecided, key};
 use super::{Taken, Transactions};
 use crate::codes;
 use crate::mysql::binlog::{Event, Header, Query, Xid, kinds, table_of};
@@ -75,6 +75,8 @@ impl Giving {
 pub(super) struct Branches {
     open: Option<Held>,
     prepared: HashMap<Xid, Held>,
+    /// Those without a GTID that are prepared and have no rows of captured tables.
+    passed: HashSet<Xid>,
     giving: Option<Giving>,
     /// Bytes that wait.
     bytes: usize,
@@ -108,6 +110,21 @@ impl Branches {
             None => {}
         }
         self.prepared.insert(xid, held);
+    }
+
+    /// A branch that has nothing to give is prepared, and its commit can name it by nothing else.
+    fn pass(&mut self, xid: Xid) {
+        self.notes.insert(format!("{PASSED}{xid}"), Some(Vec::new()));
+        self.passed.insert(xid);
+    }
+
+    /// Such a branch is decided; false if there is none.
+    fn was_passed(&mut self, xid: &Xid) -> bool {
+        let was = self.passed.remove(xid);
+        if was {
+            self.notes.insert(format!("{PASSED}{xid}"), None);
+        }
+        was
     }
 
     /// The branch waits no more.
@@ -213,9 +230,20 @@ impl Transactions {
                      take a new snapshot of them",
                 ));
             }
-            None => self.commit(event),
+            None => {
+                if self.open.as_ref().is_some_and(|open| open.gtid.is_none()) {
+                    self.xa.pass(xid);
+                }
+                self.commit(event);
+            }
         }
         Ok(Taken::Whole)
+    }
+
+    /// Goes on with what was noted of branches without a GTID.
+    pub(crate) fn remember_passed(&mut self, notes: &[Note]) {
+        let names = notes.iter().filter(|n| n.value.is_some()).filter_map(|n| n.key.strip_prefix(PASSED));
+        self.xa.passed.extend(names.filter_map(|name| Xid::parse(name.as_bytes())));
     }
 
     /// Goes on with what was noted of branches. What is behind the place of another start is not in the notes: it is looked
@@ -264,13 +292,21 @@ impl Transactions {
     ) -> Result<Taken, Fault> {
         if self.xa.giving.is_none() {
             let Some(held) = self.xa.prepared.remove(xid) else {
-                let gtid = self.open.as_ref().and_then(|o| o.gtid.as_ref());
-                if gtid.is_some() && self.xa.missing.take_if(|missing| missing == xid).is_none() {
+                if self.xa.was_passed(xid) {
+                    self.begin(event, query)?;
+                    return self.xa_give(event);
+                }
+                let named = self.open.as_ref().is_some_and(|open| open.gtid.is_some());
+                if named && self.xa.missing.take_if(|missing| missing == xid).is_none() {
                     return Ok(Taken::FindBranch(Box::new(xid.clone())));
                 }
+                let why = match named {
+                    true => "the server does not have that part of its binlog any more",
+                    false => "without GTIDs it cannot be read again",
+                };
                 let what = format!(
-                    "the XA transaction that is committed at {} was prepared before where reading began, and the server does not \
-                     have that part of its binlog any more: its rows are not known",
+                    "the XA transaction that is committed at {} was prepared before where reading began, and {why}: its rows are \
+                     not known",
                     self.at(event)
                 );
                 return Err(Fault::new(codes::XA, what).fix(
@@ -303,6 +339,7 @@ impl Transactions {
 
     /// XA ROLLBACK of a prepared branch.
     pub(super) fn xa_rollback(&mut self, xid: &Xid) {
+        self.xa.was_passed(xid);
         if let Some(held) = self.xa.prepared.remove(xid) {
             self.xa.over(&held);
             self.position.gtids.add(&held.gtid);

@@ -55,7 +55,7 @@ async fn some_tables_some_rows_for_one_route() {
         );
     }
     capture.command(SnapshotCommand::Forget("some".into())).unwrap();
-    while !log.notes.is_empty() {
+    while log.notes.iter().any(|n| n.key.starts_with("snapshot/")) {
         log.add(next(&mut capture).await.unwrap());
     }
     assert!(capture.snapshots().is_empty());
@@ -382,4 +382,21 @@ async fn what_was_read_before_a_truncate_is_not_given_behind_it() {
         }
         done(&status(&capture, &table));
     }
+}
+
+#[tokio::test]
+async fn the_first_position_says_which_server_it_is_of() {
+    let server = forebay_kit::mysql().await;
+    let database = server.database("first").await.unwrap();
+    numbers(&database, "t", 10).await;
+    let table = format!("{}.t", database.name());
+    let config = config(server, std::slice::from_ref(&table));
+    let mut log = Log::default();
+    let mut capture = log.connect(&config, small(50)).await;
+    begin(&mut capture, one("s", &table));
+    while log.position.is_none() {
+        log.add(next(&mut capture).await.unwrap());
+    }
+    let keys: Vec<&str> = log.notes.iter().map(|n| n.key.as_str()).collect();
+    assert!(keys.contains(&"server") && keys.contains(&"snapshot/s"), "{keys:?}");
 }
