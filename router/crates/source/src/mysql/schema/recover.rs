@@ -11,6 +11,7 @@ use arrow_array::cast::AsArray as _;
 use arrow_array::types::{Int32Type, Int64Type};
 use forebay_model::{Batch, Block, Column, Fault, TableSchema, Txn, quarantine, schema_changes};
 
+use super::change::Session;
 use super::follow::Said;
 use super::history::History;
 use super::lex::Modes;
@@ -187,7 +188,8 @@ impl Recovery {
 
     /// Goes on by another definition, where a statement between the events was not understood.
     pub fn redefine(&mut self, definition: Definition) {
-        self.history.set(self.key.clone(), definition.version);
+        let key = self.history.key(&self.key.0, &self.key.1);
+        self.history.set(key, definition.version);
     }
 
     /// Events that were decoded.
@@ -198,7 +200,7 @@ impl Recovery {
     /// The table as it is after the last block, for [`Stream::lift`](crate::mysql::Stream::lift); `None` if a statement
     /// was not understood, or dropped the table, and nothing was kept since.
     pub fn definition(&self) -> Option<Definition> {
-        let version = self.history.tables.get(&self.key).cloned().flatten()?;
+        let version = self.known()?.clone();
         Some(Definition { key: self.key.clone(), version: Some(version) })
     }
 
@@ -229,7 +231,8 @@ impl Recovery {
                 };
                 if changes {
                     if batch.columns[2].is_valid(row) {
-                        self.follow(text(0), text(2), (block.origin.file(txn), run.pos));
+                        let session = Session::of_change(text(3));
+                        self.follow(text(0), text(2), session, (block.origin.file(txn), run.pos));
                     }
                     continue;
                 }
@@ -257,17 +260,39 @@ impl Recovery {
         Ok(block)
     }
 
-    fn follow(&mut self, database: &str, statement: &str, (file, pos): (&str, u64)) {
+    /// Follows a statement, once for all the tables that it is told of. Rows that say nothing of its session are of an older
+    /// changelog: the first table's database stands for the session's then.
+    fn follow(
+        &mut self,
+        database: &str,
+        statement: &str,
+        session: Option<Session>,
+        (file, pos): (&str, u64),
+    ) {
         if self.followed.1 == pos && self.followed.0 == file {
             return;
         }
         self.followed = (file.to_owned(), pos);
-        let said = Said::again(statement, database, self.history.modes);
+        let said = match &session {
+            Some(session) => {
+                if session.fold {
+                    self.history.fold_names();
+                }
+                Said::again(statement, &session.database, session.modes())
+            }
+            None => Said::again(statement, database, self.history.modes),
+        };
         self.history.follow(&said);
         // what the definition is of comes later, and has this in it
         if let Some(first) = &self.first {
-            self.history.set(self.key.clone(), first.version.clone());
+            let key = self.history.key(&self.key.0, &self.key.1);
+            self.history.set(key, first.version.clone());
         }
+    }
+
+    /// What the table is known to look like here.
+    fn known(&self) -> Option<&Version> {
+        self.history.tables.get(&self.history.key(&self.key.0, &self.key.1))?.as_ref()
     }
 
     /// Decodes one kept rows event.
@@ -286,8 +311,7 @@ impl Recovery {
         let whole = if map.full {
             map
         } else {
-            let known = self.history.tables.get(&self.key).and_then(Option::as_ref);
-            let Some(known) = known else {
+            let Some(known) = self.known() else {
                 let why = "what it looks like behind a statement between the kept events is not known; they can be given up, and read \
                            by a snapshot";
                 return Err(unusable(&self.key.0, &self.key.1, why));
@@ -321,3 +345,6 @@ fn damaged(key: &Key) -> Fault {
     Fault::new(codes::DEFINITION, format!("an event kept of {} makes no sense", full_name(key)))
         .fix("report this; the table's other events can be had by a snapshot")
 }
+
+#[cfg(test)]
+mod tests;
