@@ -57,8 +57,7 @@ impl Definition {
         let Body::Columns { elements, charset } = body else {
             return Err(unusable(database, table, "CREATE TABLE ... LIKE does not say the columns"));
         };
-        // the server's own default, where the statement says none
-        let charset = charset.or_else(|| Some("utf8mb4".into()));
+        // without one it is the rows that must say it: the database's default is not known here
         let version = Version::created(&elements, charset);
         Ok(Definition { key: (database.into(), table.into()), version: Some(version) })
     }
@@ -316,6 +315,13 @@ impl Recovery {
                            by a snapshot";
                 return Err(unusable(&self.key.0, &self.key.1, why));
             };
+            if let Some(column) = known.lacks_charset(&map) {
+                let why = format!(
+                    "neither it nor the rows say which character set the column {column} has: say it as in SHOW CREATE TABLE, such as \
+                     DEFAULT CHARSET=latin1"
+                );
+                return Err(unusable(&self.key.0, &self.key.1, &why));
+            }
             known.fits(&map).map_err(|Misfit(why)| unusable(&self.key.0, &self.key.1, &why))?;
             known.complete(&map)
         };

@@ -83,3 +83,28 @@ fn rows_of_before_sessions_were_kept_are_followed_as_before() {
     recovery.follow("w", "ALTER TABLE s ADD b INT", None, ("binlog.000001", 1));
     assert_eq!(columns(&recovery), ["id", "b"]);
 }
+
+#[test]
+fn text_of_an_unknown_character_set_is_refused() {
+    use crate::mysql::binlog::{RawColumn, types};
+    let text = |collation| RawColumn {
+        code: types::BLOB,
+        meta: [2, 0],
+        nullable: true,
+        collation,
+        ..Default::default()
+    };
+    let map = |collation| TableMap { columns: vec![text(collation)], ..Default::default() };
+    let known = |end: &str| {
+        Definition::of_statement("d", "t", &format!("CREATE TABLE t (s TEXT) {end}"))
+            .unwrap()
+            .version
+            .unwrap()
+    };
+    // latin1_swedish_ci
+    assert_eq!(known("").lacks_charset(&map(None)), Some("s"));
+    assert_eq!(known("").lacks_charset(&map(Some(8))), None, "the rows say it");
+    assert_eq!(known("").complete(&map(Some(8))).columns[0].collation, Some(8));
+    assert_eq!(known("CHARSET latin1").lacks_charset(&map(None)), None);
+    assert_eq!(known("CHARSET latin1").complete(&map(None)).columns[0].collation, Some(8));
+}
