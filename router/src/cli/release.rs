@@ -21,7 +21,8 @@ pub(super) struct Release {
     /// server says now.
     #[arg(long, conflicts_with = "give_up")]
     definition: Option<String>,
-    /// Drop the kept events: the table goes on from now, and a snapshot of it reads what is there.
+    /// Drop the kept events: the table goes on from now, and a snapshot of it reads what is there. Rows that the dropped events deleted
+    /// stay at the destination: empty its table before the snapshot.
     #[arg(long)]
     give_up: bool,
     #[command(flatten)]
@@ -43,7 +44,8 @@ impl Release {
         print(&if self.give_up {
             format!(
                 "{table}: its kept events are dropped, and it goes on from now; what it holds is read by\n\
-                 forebay snapshot begin {source} --table {table}\n"
+                 forebay snapshot begin {source} --table {table}\n\
+                 rows deleted meanwhile stay at the destination: empty its table first\n"
             )
         } else {
             format!("{table}: its kept events are decoded\n")

@@ -1,7 +1,8 @@
 //! What a schema change says: the `change` column of [`forebay.schema_changes`](forebay_model::schema_changes).
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
+use super::lex::Modes;
 use super::version::{ColumnDef, Version};
 
 /// What a statement or a table map changed about one table, as JSON.
@@ -23,6 +24,43 @@ pub(crate) struct Change {
     pub(super) key: Option<FromTo<Vec<String>>>,
     /// False where what follows from it is not known: the statement was not understood, or the table was not known.
     pub(super) understood: bool,
+    /// What the statement was run with, where there was one: without it the statement cannot be followed again.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) session: Option<Session>,
+}
+
+/// What of a statement's session and server decides about its meaning.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Session {
+    /// The default database; empty if there was none.
+    pub(super) database: String,
+    sql_mode: u64,
+    explicit_timestamps: bool,
+    version: u32,
+    mariadb: bool,
+    /// Whether names of tables are told apart without upper and lower case.
+    pub(super) fold: bool,
+}
+
+impl Session {
+    pub(super) fn new(database: &str, modes: Modes, fold: bool) -> Self {
+        let Modes { sql_mode, version, mariadb, explicit_timestamps } = modes;
+        Session { database: database.to_owned(), sql_mode, explicit_timestamps, version, mariadb, fold }
+    }
+
+    /// From the `change` column; `None` in rows of before sessions were kept.
+    pub(super) fn of_change(json: &str) -> Option<Self> {
+        #[derive(Deserialize)]
+        struct Kept {
+            session: Option<Session>,
+        }
+        serde_json::from_str::<Kept>(json).ok()?.session
+    }
+
+    pub(super) fn modes(&self) -> Modes {
+        let Session { sql_mode, version, mariadb, explicit_timestamps, .. } = *self;
+        Modes { sql_mode, version, mariadb, explicit_timestamps }
+    }
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]

@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use forebay_model::Fault;
 
 use super::alter::alter;
-use super::change::Change;
+use super::change::{Change, Session};
 use super::history::History;
 use super::images::{Cell, image};
 use super::lex::Modes;
@@ -63,9 +63,11 @@ impl History {
     /// it concerns; `at_us` is the transaction's time.
     pub(crate) fn statement(&mut self, query: &Query<'_>, at_us: u64) -> Vec<Vec<u8>> {
         let said = Said::of(query, self.modes);
-        let told = self.follow(&said);
-        let captured = told.iter().filter(|t| self.captures(&t.key));
-        captured.map(|t| change_image(&t.key, Some(&said.text), &t.change, at_us)).collect()
+        let mut told = self.follow(&said);
+        told.retain(|t| self.captures(&t.key));
+        let session = Session::new(&said.database, said.modes, self.fold);
+        told.iter_mut().for_each(|t| t.change.session = Some(session.clone()));
+        told.iter().map(|t| change_image(&t.key, Some(&said.text), &t.change, at_us)).collect()
     }
 
     /// Carries the history on; says what changed of which watched table.

@@ -163,6 +163,14 @@ impl History {
         }
     }
 
+    /// From here on, names of tables are told apart without upper and lower case.
+    pub(super) fn fold_names(&mut self) {
+        if !std::mem::replace(&mut self.fold, true) {
+            let tables = std::mem::take(&mut self.tables);
+            self.tables = tables.into_iter().map(|(k, v)| (self.key(&k.0, &k.1), v)).collect();
+        }
+    }
+
     /// What a captured table's table map means; `place` is where it starts, `seconds` its time.
     pub(crate) fn table_map(&mut self, map: TableMap, place: Place, seconds: u32) -> Sight {
         let key = self.key(&map.database, &map.table);

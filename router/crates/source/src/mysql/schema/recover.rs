@@ -11,6 +11,7 @@ use arrow_array::cast::AsArray as _;
 use arrow_array::types::{Int32Type, Int64Type};
 use forebay_model::{Batch, Block, Column, Fault, TableSchema, Txn, quarantine, schema_changes};
 
+use super::change::Session;
 use super::follow::Said;
 use super::history::History;
 use super::lex::Modes;
@@ -56,8 +57,7 @@ impl Definition {
         let Body::Columns { elements, charset } = body else {
             return Err(unusable(database, table, "CREATE TABLE ... LIKE does not say the columns"));
         };
-        // the server's own default, where the statement says none
-        let charset = charset.or_else(|| Some("utf8mb4".into()));
+        // without one it is the rows that must say it: the database's default is not known here
         let version = Version::created(&elements, charset);
         Ok(Definition { key: (database.into(), table.into()), version: Some(version) })
     }
@@ -187,7 +187,8 @@ impl Recovery {
 
     /// Goes on by another definition, where a statement between the events was not understood.
     pub fn redefine(&mut self, definition: Definition) {
-        self.history.set(self.key.clone(), definition.version);
+        let key = self.history.key(&self.key.0, &self.key.1);
+        self.history.set(key, definition.version);
     }
 
     /// Events that were decoded.
@@ -198,7 +199,7 @@ impl Recovery {
     /// The table as it is after the last block, for [`Stream::lift`](crate::mysql::Stream::lift); `None` if a statement
     /// was not understood, or dropped the table, and nothing was kept since.
     pub fn definition(&self) -> Option<Definition> {
-        let version = self.history.tables.get(&self.key).cloned().flatten()?;
+        let version = self.known()?.clone();
         Some(Definition { key: self.key.clone(), version: Some(version) })
     }
 
@@ -229,7 +230,8 @@ impl Recovery {
                 };
                 if changes {
                     if batch.columns[2].is_valid(row) {
-                        self.follow(text(0), text(2), (block.origin.file(txn), run.pos));
+                        let session = Session::of_change(text(3));
+                        self.follow(text(0), text(2), session, (block.origin.file(txn), run.pos));
                     }
                     continue;
                 }
@@ -257,17 +259,39 @@ impl Recovery {
         Ok(block)
     }
 
-    fn follow(&mut self, database: &str, statement: &str, (file, pos): (&str, u64)) {
+    /// Follows a statement, once for all the tables that it is told of. Rows that say nothing of its session are of an older
+    /// changelog: the first table's database stands for the session's then.
+    fn follow(
+        &mut self,
+        database: &str,
+        statement: &str,
+        session: Option<Session>,
+        (file, pos): (&str, u64),
+    ) {
         if self.followed.1 == pos && self.followed.0 == file {
             return;
         }
         self.followed = (file.to_owned(), pos);
-        let said = Said::again(statement, database, self.history.modes);
+        let said = match &session {
+            Some(session) => {
+                if session.fold {
+                    self.history.fold_names();
+                }
+                Said::again(statement, &session.database, session.modes())
+            }
+            None => Said::again(statement, database, self.history.modes),
+        };
         self.history.follow(&said);
         // what the definition is of comes later, and has this in it
         if let Some(first) = &self.first {
-            self.history.set(self.key.clone(), first.version.clone());
+            let key = self.history.key(&self.key.0, &self.key.1);
+            self.history.set(key, first.version.clone());
         }
+    }
+
+    /// What the table is known to look like here.
+    fn known(&self) -> Option<&Version> {
+        self.history.tables.get(&self.history.key(&self.key.0, &self.key.1))?.as_ref()
     }
 
     /// Decodes one kept rows event.
@@ -286,12 +310,18 @@ impl Recovery {
         let whole = if map.full {
             map
         } else {
-            let known = self.history.tables.get(&self.key).and_then(Option::as_ref);
-            let Some(known) = known else {
+            let Some(known) = self.known() else {
                 let why = "what it looks like behind a statement between the kept events is not known; they can be given up, and read \
                            by a snapshot";
                 return Err(unusable(&self.key.0, &self.key.1, why));
             };
+            if let Some(column) = known.lacks_charset(&map) {
+                let why = format!(
+                    "neither it nor the rows say which character set the column {column} has: say it as in SHOW CREATE TABLE, such as \
+                     DEFAULT CHARSET=latin1"
+                );
+                return Err(unusable(&self.key.0, &self.key.1, &why));
+            }
             known.fits(&map).map_err(|Misfit(why)| unusable(&self.key.0, &self.key.1, &why))?;
             known.complete(&map)
         };
@@ -321,3 +351,6 @@ fn damaged(key: &Key) -> Fault {
     Fault::new(codes::DEFINITION, format!("an event kept of {} makes no sense", full_name(key)))
         .fix("report this; the table's other events can be had by a snapshot")
 }
+
+#[cfg(test)]
+mod tests;

@@ -145,6 +145,14 @@ impl Version {
         Ok(())
     }
 
+    /// The first column of text whose character set neither this version nor the table map says.
+    pub(super) fn lacks_charset(&self, map: &TableMap) -> Option<&str> {
+        let lacks = |(known, raw): &(&ColumnDef, &RawColumn)| {
+            known.ty.is_text() && known.charset.is_none() && raw.collation.is_none()
+        };
+        self.columns.iter().zip(&map.columns).find(lacks).map(|(known, _)| known.name.as_str())
+    }
+
     /// Takes from a table map that fits what it knows better; true if anything was new.
     pub(super) fn learn(&mut self, map: &TableMap) -> bool {
         let mut new = !self.proved;
