@@ -79,6 +79,8 @@ pub(super) struct OutlookView {
     safe_to_purge_upto: Option<String>,
     /// The statement that deletes what is not needed.
     purge_statement: Option<String>,
+    /// Why older files may be needed all the same: prepared XA transactions.
+    caution: Option<String>,
 }
 
 /// Move a source by hand: to read again, or to skip what cannot be read. Two steps: without `confirm` it says what would be skipped
@@ -155,5 +157,6 @@ pub(super) async fn outlook(
         hours_left: outlook.hours_left,
         safe_to_purge_upto: outlook.safe_to_purge_upto,
         purge_statement,
+        caution: outlook.caution,
     }))
 }

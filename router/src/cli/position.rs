@@ -74,6 +74,9 @@ impl Position {
         if let Some(statement) = outlook["purge_statement"].as_str() {
             out += &format!("not needed any more: {statement}\n");
         }
+        if let Some(caution) = outlook["caution"].as_str() {
+            out += &format!("{caution}\n");
+        }
         print(&out)
     }
 }

@@ -293,6 +293,12 @@ async fn files_of_undecided_branches_are_needed() {
     let told = outlook(&config, &stored.position, &stored.notes()).await.expect("the server does it");
     assert_eq!(told.oldest_file_needed, held);
     assert_ne!(server.binlog_end().await.expect("the server does it").0, held);
+    assert!(told.purge_statement().is_some() && told.caution.is_none(), "{told:?}");
+    // what was prepared unseen may be in any file
+    prepare(&database, "'b'", &["INSERT INTO t VALUES (4)"]).await;
+    let told = outlook(&config, &stored.position, &stored.notes()).await.expect("the server does it");
+    assert!(told.purge_statement().is_none() && told.caution.is_some(), "{told:?}");
+    decide(&database, "XA ROLLBACK 'b'").await;
     // whoever purges all the same is told at the commit, with the transaction's name
     drop(stream);
     let mut gone = stored.clone();
