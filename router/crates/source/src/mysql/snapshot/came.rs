@@ -11,10 +11,9 @@ use forebay_model::{Note, TablePattern};
 use serde::Deserialize;
 
 use super::super::schema::Place;
-use super::notes::TableNote;
 use super::read::now_us;
 use super::request::{SnapshotRequest, SnapshotState};
-use super::run::{Snapshots, Table};
+use super::run::Snapshots;
 
 const SEEN: &str = "seen/";
 
@@ -46,8 +45,6 @@ pub(crate) struct Told<'a> {
     kind: &'a str,
     renamed_from: Option<String>,
     renamed_to: Option<String>,
-    #[serde(default)]
-    understood: bool,
 }
 
 impl Snapshots {
@@ -67,13 +64,7 @@ impl Snapshots {
     pub(crate) fn happened(&mut self, database: &str, table: &str, told: &Told<'_>) {
         self.table_changed(database, table);
         let name = format!("{database}.{table}");
-        let to = told.renamed_to.as_deref().and_then(|to| to.split_once('.'));
-        if let Some(to) = to.filter(|(d, t)| self.reading.source.captures(d, t)) {
-            self.goes_on_as((database, table), to);
-        }
-        // a name that the statement used on the way has no table behind it
-        let passed_on = told.renamed_to.is_some() && !told.understood;
-        if let Some(from) = told.renamed_from.as_ref().filter(|_| !passed_on) {
+        if let Some(from) = &told.renamed_from {
             let was_told = from.split_once('.').is_some_and(|(d, t)| self.reading.source.captures(d, t));
             self.came(database, table, was_told);
         } else if told.kind == "create" {
@@ -87,55 +78,6 @@ impl Snapshots {
         }
     }
 
-    /// A table that snapshots have not read to its end has another name now: they read it under that one, from its beginning.
-    fn goes_on_as(&mut self, from: (&str, &str), to: (&str, &str)) {
-        let is =
-            |t: &Table, (database, table): (&str, &str)| t.note.database == database && t.note.table == table;
-        let mut meant = Vec::new();
-        for run in &self.runs {
-            let is_open = |t: &&Table| {
-                is(t, from) && !matches!(t.note.state, SnapshotState::Done | SnapshotState::Cancelled)
-            };
-            if !matches!(run.note.state, SnapshotState::Done | SnapshotState::Cancelled)
-                && run.tables.iter().any(|t| is_open(&t))
-            {
-                meant.push(run.number);
-            }
-        }
-        for number in meant {
-            let Some(run) = self.run_mut(number) else { continue };
-            let Some(old) = run.tables.iter().position(|t| is(t, from)) else { continue };
-            let (new, count) = (run.tables.iter().position(|t| is(t, to)), run.tables.len());
-            // it may have been missed before the stream came to know why
-            run.note.state = match run.note.state {
-                SnapshotState::Failed => SnapshotState::Running,
-                state => state,
-            };
-            run.note.ended_us = 0;
-            let (from, to) = (format!("{}.{}", from.0, from.1), (to.0.to_owned(), to.1.to_owned()));
-            if let Some(filter) = run.note.request.filters.get(&from).cloned() {
-                run.note.request.filters.insert(format!("{}.{}", to.0, to.1), filter);
-            }
-            let note = &mut run.tables[old].note;
-            (note.state, note.fault, note.estimate) = (SnapshotState::Cancelled, None, note.passed);
-            tracing::info!(snapshot = run.note.request.id, from, ?to, "the table is read under its new name");
-            let new = match new {
-                Some(at) => at,
-                None => {
-                    let table = self.table(TableNote::new(count, to));
-                    if let Some(run) = self.run_mut(number) {
-                        run.tables.push(table);
-                    }
-                    count
-                }
-            };
-            self.let_go(number, Some(old));
-            self.note_table(number, old);
-            self.note_table(number, new);
-            self.note_run(number);
-        }
-    }
-
     /// Another table has this name now, with its rows. Snapshots that are under way read it anew; where none is, and its rows were
     /// never told under any name, one begins.
     fn came(&mut self, database: &str, table: &str, was_told: bool) {
@@ -144,17 +86,17 @@ impl Snapshots {
             if matches!(run.note.state, SnapshotState::Done | SnapshotState::Cancelled) {
                 continue;
             }
-            let of_it = |(_, t): &(usize, &Table)| t.note.database == database && t.note.table == table;
+            let of_it = |(_, t): &(usize, &super::run::Table)| {
+                t.note.database == database
+                    && t.note.table == table
+                    && t.note.state != SnapshotState::Cancelled
+            };
             meant.extend(run.tables.iter().enumerate().find(of_it).map(|(at, _)| (run.number, at)));
         }
         let is_read = self.is_read(database, table);
         for (number, at) in meant {
             if let Some(run) = self.run_mut(number) {
-                let of_it = &mut run.tables[at];
-                of_it.note.forget_rows();
-                // one of this name may have gone before, or have been missed
-                (of_it.note.state, of_it.note.fault) = (SnapshotState::Waiting, None);
-                (of_it.not_before, of_it.tries, of_it.shape) = (None, 0, None);
+                run.tables[at].note.forget_rows();
             }
             self.let_go(number, Some(at));
             self.note_table(number, at);
@@ -191,7 +133,7 @@ impl Snapshots {
         let name = format!("{database}.{table}");
         self.runs.iter().any(|run| {
             let (note, request) = (&run.note, &run.note.request);
-            let of_it = |t: &Table| t.note.database == database && t.note.table == table;
+            let of_it = |t: &super::run::Table| t.note.database == database && t.note.table == table;
             let has =
                 if note.planned { run.tables.iter().any(of_it) } else { request.wants(database, table) };
             let is_over = matches!(note.state, SnapshotState::Done | SnapshotState::Cancelled);

@@ -120,9 +120,6 @@ impl Snapshots {
         let (most, bytes) = (settings.chunk_rows, settings.chunk_bytes);
         let Some(table) = self.run_mut(number).and_then(|r| r.tables.get_mut(at)) else { return };
         table.preparing = false;
-        if table.note.state == SnapshotState::Cancelled {
-            return;
-        }
         match result {
             Ok(Prepared { shape, cuts }) => {
                 let key = shape.key.as_ref().map_or(Vec::new(), |k| k.identity.clone());
