@@ -19,6 +19,20 @@ use tokio::sync::OnceCell;
 use crate::{Flavour, eventually, script};
 pub use database::Database;
 
+async fn exec_on(mut conn: Conn, sql: &str) -> Result<()> {
+    conn.query_drop(sql)
+        .await
+        .with_context(|| format!("in: {}", sql.chars().take(200).collect::<String>()))?;
+    conn.disconnect().await?;
+    Ok(())
+}
+
+async fn query_on<T: FromRow + Send + 'static>(mut conn: Conn, sql: &str) -> Result<Vec<T>> {
+    let rows = conn.query(sql).await.with_context(|| format!("in: {sql}"))?;
+    conn.disconnect().await?;
+    Ok(rows)
+}
+
 /// The MySQL of this test process: started on first use, or the one that `FOREBAY_MYSQL` names.
 ///
 /// Tests share it, so each takes a [`Database`] of its own and none stops it.
@@ -206,12 +220,7 @@ impl Server {
     /// # Errors
     /// The first statement that fails.
     pub async fn exec(&self, sql: &str) -> Result<()> {
-        let mut conn = self.connect().await?;
-        conn.query_drop(sql)
-            .await
-            .with_context(|| format!("in: {}", sql.chars().take(200).collect::<String>()))?;
-        conn.disconnect().await?;
-        Ok(())
+        exec_on(self.connect().await?, sql).await
     }
 
     /// Runs one query and returns its rows, each as a tuple or a single value.
@@ -222,10 +231,7 @@ impl Server {
     where
         T: FromRow + Send + 'static,
     {
-        let mut conn = self.connect().await?;
-        let rows = conn.query(sql).await.with_context(|| format!("in: {sql}"))?;
-        conn.disconnect().await?;
-        Ok(rows)
+        query_on(self.connect().await?, sql).await
     }
 
     /// A new database that is dropped with the value. `prefix` is kept short and shows in the name.

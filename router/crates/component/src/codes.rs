@@ -1,17 +1,6 @@
 //! Every code that this crate's faults carry.
 
-use forebay_model::{Class, Code};
-
-macro_rules! codes {
-    ($($(#[$doc:meta])* $id:ident = $name:literal, $class:ident, $meaning:literal;)*) => {
-        $($(#[$doc])* #[doc = $meaning] pub const $id: Code =
-            Code { name: $name, class: Class::$class, meaning: $meaning };)*
-        /// All codes of this crate.
-        pub const ALL: &[Code] = &[$($id),*];
-    };
-}
-
-codes! {
+forebay_model::codes! {
     NOT_WASM = "component.not_wasm", Fatal, "The file is not WebAssembly.";
     ALREADY = "component.already", Fatal, "The file is a component already, where a core module is expected.";
     INVALID = "component.invalid", Fatal, "The file starts like a core module but does not read as one.";

@@ -30,6 +30,25 @@ pub struct Code {
     pub meaning: &'static str,
 }
 
+/// Defines the codes of a part, each a constant with its meaning as documentation, and `ALL` of them.
+///
+/// ```
+/// forebay_model::codes! {
+///     TOO_LATE = "example.too_late", Fatal, "It came after the end.";
+/// }
+/// assert_eq!(ALL, [TOO_LATE]);
+/// # fn main() {}
+/// ```
+#[macro_export]
+macro_rules! codes {
+    ($($(#[$doc:meta])* $id:ident = $name:literal, $class:ident, $meaning:literal;)*) => {
+        $($(#[$doc])* #[doc = $meaning] pub const $id: $crate::Code =
+            $crate::Code { name: $name, class: $crate::Class::$class, meaning: $meaning };)*
+        /// All of them.
+        pub const ALL: &[$crate::Code] = &[$($id),*];
+    };
+}
+
 /// A failure with a code, for people.
 ///
 /// `Display` prints `what: cause (fix) [code]`. No row value and no secret is ever put into one.

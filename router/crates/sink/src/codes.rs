@@ -1,17 +1,6 @@
 //! Every code that a sink's fault can carry. Names are stable; the documentation of errors has one entry for each.
 
-use forebay_model::{Class, Code};
-
-macro_rules! codes {
-    ($($ident:ident = $name:literal, $class:ident, $meaning:literal;)*) => {
-        $(#[doc = $meaning] pub const $ident: Code = Code { name: $name, class: Class::$class, meaning: $meaning };)*
-
-        /// All of them.
-        pub const ALL: &[Code] = &[$($ident),*];
-    };
-}
-
-codes! {
+forebay_model::codes! {
     ZERO_DATE_REJECTED = "format.zero_date_rejected", Poison,
         "A date that no calendar has (such as 0000-00-00) met a format that was told to reject them.";
     CONSOLE_WRITE = "console.write_failed", Fatal,

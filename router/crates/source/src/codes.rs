@@ -1,17 +1,6 @@
 //! Every code that a source's fault can carry. `docs/errors.md` explains each; names never change once released.
 
-use forebay_model::{Class, Code};
-
-macro_rules! codes {
-    ($($(#[$doc:meta])* $constant:ident = $name:literal, $class:ident, $meaning:literal;)*) => {
-        $(#[doc = $meaning] pub const $constant: Code = Code { name: $name, class: Class::$class, meaning: $meaning };)*
-
-        /// All of them.
-        pub const ALL: &[Code] = &[$($constant),*];
-    };
-}
-
-codes! {
+forebay_model::codes! {
     // reaching the server
     DNS = "mysql.dns", Retryable, "The server's host name could not be resolved.";
     CONNECT = "mysql.connect", Retryable, "No TCP connection to the server could be made.";

@@ -1,17 +1,6 @@
 //! Every code that this crate's faults carry.
 
-use forebay_model::{Class, Code};
-
-macro_rules! codes {
-    ($($(#[$doc:meta])* $id:ident = $name:literal, $class:ident, $meaning:literal;)*) => {
-        $($(#[$doc])* #[doc = $meaning] pub const $id: Code =
-            Code { name: $name, class: Class::$class, meaning: $meaning };)*
-        /// All codes of this crate.
-        pub const ALL: &[Code] = &[$($id),*];
-    };
-}
-
-codes! {
+forebay_model::codes! {
     HOST = "transform.host", Fatal, "The WebAssembly engine or its cache folder could not be set up.";
     NOT_WASM = "transform.not_wasm", Fatal, "The upload is not WebAssembly at all.";
     CORE_MODULE = "transform.core_module", Fatal,

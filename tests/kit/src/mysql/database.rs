@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use mysql_async::prelude::{FromRow, Queryable};
 use mysql_async::{Conn, Opts, OptsBuilder};
 
@@ -36,12 +36,7 @@ impl Database {
     /// # Errors
     /// The first statement that fails.
     pub async fn exec(&self, sql: &str) -> Result<()> {
-        let mut conn = self.connect().await?;
-        conn.query_drop(sql)
-            .await
-            .with_context(|| format!("in: {}", sql.chars().take(200).collect::<String>()))?;
-        conn.disconnect().await?;
-        Ok(())
+        super::exec_on(self.connect().await?, sql).await
     }
 
     /// Runs one query and returns its rows.
@@ -52,10 +47,7 @@ impl Database {
     where
         T: FromRow + Send + 'static,
     {
-        let mut conn = self.connect().await?;
-        let rows = conn.query(sql).await.with_context(|| format!("in: {sql}"))?;
-        conn.disconnect().await?;
-        Ok(rows)
+        super::query_on(self.connect().await?, sql).await
     }
 }
 

@@ -185,12 +185,6 @@ impl Recovery {
         batches.map(of_table).sum()
     }
 
-    /// Goes on by another definition, where a statement between the events was not understood.
-    pub fn redefine(&mut self, definition: Definition) {
-        let key = self.history.key(&self.key.0, &self.key.1);
-        self.history.set(key, definition.version);
-    }
-
     /// Events that were decoded.
     pub fn events(&self) -> u64 {
         self.events
@@ -207,8 +201,7 @@ impl Recovery {
     /// events, and offsets from 0; other rows are left out.
     ///
     /// # Errors
-    /// If the definition does not fit an event, which is then not decoded, as all behind it; go on with a block that begins
-    /// there, after [`redefine`](Self::redefine).
+    /// If the definition does not fit an event, which is then not decoded, as all behind it.
     pub fn decode(&mut self, block: &Block) -> Result<Block, Fault> {
         let limits = Limits { block_bytes: usize::MAX, block_rows: usize::MAX, ..Limits::default() };
         let mut building = Building::new(limits);

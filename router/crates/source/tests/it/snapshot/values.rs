@@ -7,7 +7,7 @@ use arrow_array::types::Int32Type;
 use forebay_kit::Server;
 use forebay_kit::mysql_async::prelude::Queryable as _;
 use forebay_model::{Batch, Kind};
-use forebay_source::mysql::{Definition, SnapshotRequest, catalog};
+use forebay_source::mysql::{Capture, Config, Definition, SnapshotRequest, catalog};
 
 use super::super::differ::{OLD_TIMES, Table, as_shown, case_table, cases, fill, random_table, seed};
 use super::super::{config, text};
@@ -127,18 +127,24 @@ async fn every_schema_comes_out_the_same() {
         )
         .await
         .unwrap();
+    the_schema_is_the_same(&mut capture, &mut log, &config, database.name()).await;
+}
+
+/// The table `t`, of one row, as the stream, a snapshot, a definition and the catalog say it.
+async fn the_schema_is_the_same(capture: &mut Capture, log: &mut Log, config: &Config, database: &str) {
     while log.blocks.is_empty() {
-        log.add(next(&mut capture).await.unwrap());
+        log.add(next(capture).await.expect("the stream gives"));
     }
     let streamed = log.blocks.remove(0).batches.remove(0);
-    begin(&mut capture, SnapshotRequest::all("all"));
-    done(&finish(&mut capture, &mut log, "all").await);
+    begin(capture, SnapshotRequest::all("all"));
+    done(&finish(capture, log, "all").await);
     let batch = &log.blocks[0].batches[0];
     assert_eq!(batch.table, streamed.table);
     assert_eq!(text::row(batch, 0), text::row(&streamed, 0));
-    let defined = Definition::of_server(&config, database.name(), "t").await.unwrap().table_schema().unwrap();
+    let defined = Definition::of_server(config, database, "t").await.expect("a definition");
+    let defined = defined.table_schema().expect("a schema");
     assert_eq!(defined, *streamed.table, "a definition means the same");
-    assert_eq!(catalog(&config).await.unwrap(), [streamed.table]);
+    assert_eq!(catalog(config).await.expect("a catalog"), [streamed.table]);
 }
 
 #[tokio::test]
@@ -164,16 +170,5 @@ async fn every_schema_of_mariadb_comes_out_the_same() {
         )
         .await
         .unwrap();
-    while log.blocks.is_empty() {
-        log.add(next(&mut capture).await.unwrap());
-    }
-    let streamed = log.blocks.remove(0).batches.remove(0);
-    begin(&mut capture, SnapshotRequest::all("all"));
-    done(&finish(&mut capture, &mut log, "all").await);
-    let batch = &log.blocks[0].batches[0];
-    assert_eq!(batch.table, streamed.table);
-    assert_eq!(text::row(batch, 0), text::row(&streamed, 0));
-    let defined = Definition::of_server(&config, database.name(), "t").await.unwrap().table_schema().unwrap();
-    assert_eq!(defined, *streamed.table, "a definition means the same");
-    assert_eq!(catalog(&config).await.unwrap(), [streamed.table]);
+    the_schema_is_the_same(&mut capture, &mut log, &config, database.name()).await;
 }

@@ -183,7 +183,8 @@ async fn drop_anywhere(server: &Server) {
     let _writer = running.stop().await.expect("the server does it");
     catch_up(&mut capture, &mut log, server).await;
     eprintln!("{drops} drops, {} rows, {} superseded", end.rows, end.tables[0].superseded);
-    assert!(drops > 5 && end.tables[0].superseded > 0);
+    // how many rows were superseded is chance here: `under_a_writer` counts them
+    assert!(drops > 5, "the snapshot must have been cut");
     assert_eq!(log.snapshot_rows() as u64, end.rows, "each chunk once");
     let got: Vec<String> = fold(&log, "accounts", &[0]).into_values().collect();
     assert_eq!(got, expected(&database, ACCOUNTS).await);
