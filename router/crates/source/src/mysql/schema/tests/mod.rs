@@ -310,7 +310,7 @@ fn alter_table() {
 const OTHERS: &[(&str, &[&str], &str)] = &[
     ("RENAME TABLE t TO v", &["u: b int", "v: a int"], "t rename, v rename"),
     ("rename table `d`.`t` to `d`.`v`, u to t", &["t: b int", "v: a int"], "t rename, v rename, u rename"),
-    ("RENAME TABLE t TO x, u TO t, x TO u", &["t: b int", "u: a int"], "t rename, x rename, u rename"),
+    ("RENAME TABLE t TO x, u TO t, x TO u", &["t: b int", "u: a int"], "t rename, u rename"),
     ("RENAME TABLES t TO other.t", &["u: b int"], "t rename"),
     ("ALTER TABLE t RENAME TO v", &["u: b int", "v: a int"], "t alter, v rename"),
     ("ALTER TABLE t RENAME v, ADD x INT", &["u: b int", "v: a int, x int"], "t alter, v rename"),
