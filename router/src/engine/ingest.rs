@@ -300,7 +300,8 @@ impl Ingest {
             return Ok(());
         }
         tracing::info!(source = self.name, "the source is new: a snapshot of its tables begins");
-        let request = SnapshotRequest { tables: self.config.tables.clone(), ..SnapshotRequest::all("initial") };
+        let request =
+            SnapshotRequest { tables: self.config.tables.clone(), ..SnapshotRequest::all("initial") };
         capture.command(SnapshotCommand::Begin(request))
     }
 }

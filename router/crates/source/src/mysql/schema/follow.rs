@@ -233,7 +233,6 @@ impl History {
             let first = came.remove(from).unwrap_or(from);
             came.insert(to, first);
         }
-        came.retain(|now, before| now != before);
         let went: HashMap<&Key, &Key> = came.iter().map(|(now, before)| (*before, *now)).collect();
         let before: Vec<Option<Version>> =
             names.iter().map(|k| self.tables.get(*k).cloned().flatten()).collect();
@@ -248,9 +247,9 @@ impl History {
         let moved = |key: &&Key| went.contains_key(*key) || came.contains_key(*key);
         for (key, old) in names.into_iter().zip(before).filter(|(key, _)| moved(key)) {
             let mut change = Change::of("rename");
-            change.renamed_to = went.get(key).map(|to| full_name(to));
+            change.renamed_to = went.get(key).filter(|to| **to != key).map(|to| full_name(to));
             if let Some(from) = came.get(key) {
-                change.renamed_from = Some(full_name(from));
+                change.renamed_from = Some(full_name(from)).filter(|_| *from != key);
                 let new = self.tables.get(key).and_then(Option::as_ref);
                 match (old, new) {
                     (Some(old), Some(new)) => change = change.between(&old, new, &[]),

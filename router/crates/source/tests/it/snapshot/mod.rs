@@ -2,6 +2,7 @@
 
 mod came;
 mod keys;
+mod random;
 mod refused;
 mod renames;
 mod replica;
