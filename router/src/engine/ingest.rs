@@ -3,12 +3,11 @@
 //! Nothing here knows routes: a route cannot stop a source (invariant 5). What stops reading is the changelog, when it is
 //! full, by not accepting more (invariant 6).
 
-use std::collections::BTreeSet;
 use std::pin::pin;
 use std::time::{Duration, Instant};
 
 use forebay_changelog::{Entry, Log};
-use forebay_model::{Class, Fault, Note, Position, TablePattern};
+use forebay_model::{Class, Fault, Note, Position};
 use forebay_sink::policy::{self, Directive};
 use forebay_source::mysql;
 use forebay_source::mysql::{Definition, Quarantined, SnapshotCommand, SnapshotRequest, SnapshotStatus};
@@ -20,8 +19,6 @@ use super::status::{FaultView, SourceState, now_us};
 
 /// A fault of a source that waiting alone does not mend: somebody mends the server, and nobody tells us. Look again.
 pub(super) const LOOK_AGAIN: Duration = Duration::from_secs(60);
-/// The note that says which tables were captured.
-const CAPTURED: &str = "captured";
 /// A server that says nothing for so long has said everything.
 const QUIET: Duration = Duration::from_secs(2);
 /// How often what waits for the changelog looks whether it is full.
@@ -173,7 +170,7 @@ impl Ingest {
         let limits = mysql::Limits::default();
         let mut capture =
             mysql::Capture::connect(&self.config, start, limits, self.settings.clone(), &notes).await?;
-        let mut to_note = self.begin_snapshots(&mut capture, &notes)?;
+        self.begin_snapshot(&mut capture)?;
         tracing::info!(source = self.name, position = ?self.log.position().map(|p: Position| p.gtids.to_string()), "reading");
         let bytes_before = self.reading.borrow().bytes_read;
         let mut told = Instant::now() - Duration::from_secs(1);
@@ -220,9 +217,6 @@ impl Ingest {
             }
             let mut notes = captured.notes;
             kept.follow(&mut notes, self.log.head());
-            if captured.position.is_some() {
-                notes.extend(to_note.take());
-            }
             let noted = !notes.is_empty();
             let (block, position) = (captured.block, captured.position);
             if !self.append(Entry { block, position, notes, past_quota: false }).await? {
@@ -300,33 +294,15 @@ impl Ingest {
         Ok(notes.into_iter().map(|(key, value)| Note { key, value: Some(value) }).collect())
     }
 
-    /// Asks for a snapshot of the tables that are new here: of all of them if the source is new, else of those that its
-    /// definition did not name before. What is answered is to be noted in the same commit.
-    fn begin_snapshots(&self, capture: &mut mysql::Capture, notes: &[Note]) -> Result<Option<Note>, Fault> {
-        let named: BTreeSet<String> = self.config.tables.iter().map(ToString::to_string).collect();
-        let before = notes.iter().find(|note| note.key == CAPTURED).and_then(|note| note.value.as_deref());
-        let before: Option<BTreeSet<String>> = before.and_then(|json| serde_json::from_slice(json).ok());
-        if before.as_ref() == Some(&named) {
-            return Ok(None);
+    /// Asks for a snapshot of all tables if the source is new. Of tables that come later the capture knows itself which were not told.
+    fn begin_snapshot(&self, capture: &mut mysql::Capture) -> Result<(), Fault> {
+        if self.log.position().is_some() || !self.takes_snapshots {
+            return Ok(());
         }
-        let is_new = self.log.position().is_none();
-        let added: Vec<TablePattern> = match &before {
-            _ if is_new => self.config.tables.clone(),
-            Some(before) => {
-                self.config.tables.iter().filter(|t| !before.contains(t.as_str())).cloned().collect()
-            }
-            None => Vec::new(),
-        };
-        if self.takes_snapshots && !added.is_empty() {
-            let id = if is_new { "initial".to_owned() } else { format!("added-{}", now_us() / 1000) };
-            tracing::info!(source = self.name, id, "a snapshot of the tables that are new begins");
-            capture.command(SnapshotCommand::Begin(SnapshotRequest {
-                tables: added,
-                ..SnapshotRequest::all(id)
-            }))?;
-        }
-        let value = serde_json::to_vec(&named).expect("names are plain text");
-        Ok(Some(Note { key: CAPTURED.to_owned(), value: Some(value) }))
+        tracing::info!(source = self.name, "the source is new: a snapshot of its tables begins");
+        let request =
+            SnapshotRequest { tables: self.config.tables.clone(), ..SnapshotRequest::all("initial") };
+        capture.command(SnapshotCommand::Begin(request))
     }
 }
 

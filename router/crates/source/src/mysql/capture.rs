@@ -41,11 +41,8 @@ impl Capture {
         let position = stream.position().clone();
         // of the hosts, the one that the stream reads: a chunk's place is one in that server's binlog
         let place = (stream.began().clone(), stream.is_by_file(), stream.decided().clone());
-        let new_tables = settings.new_tables;
         let mut snapshots = Snapshots::new(stream.config(), settings, limits, position, place, notes)?;
-        if new_tables {
-            snapshots.there_are(catalog::names(stream.config()).await?);
-        }
+        snapshots.there_are(catalog::names(stream.config()).await?);
         Ok(Capture { stream, snapshots, ready: VecDeque::new() })
     }
 
@@ -131,12 +128,20 @@ impl Capture {
         for batch in batches.filter(|b| Arc::ptr_eq(&b.table, schema_changes())) {
             let [databases, tables, changes] =
                 [0, 1, 3].map(|column| batch.columns[column].as_string::<i32>());
-            for row in 0..batch.rows() {
-                let (database, table) = (databases.value(row), tables.value(row));
-                match serde_json::from_str::<Told<'_>>(changes.value(row)) {
-                    Ok(told) => self.snapshots.happened(database, table, &told),
-                    Err(_) => self.snapshots.table_changed(database, table),
+            // what one statement did to several tables, it did at once
+            let place =
+                |row: usize| batch.runs[batch.runs.partition_point(|r| r.row as usize <= row) - 1].pos;
+            let rows: Vec<usize> = (0..batch.rows()).collect();
+            for rows in rows.chunk_by(|a, b| place(*a) == place(*b)) {
+                let mut told = Vec::with_capacity(rows.len());
+                for &row in rows {
+                    let (database, table) = (databases.value(row), tables.value(row));
+                    match serde_json::from_str::<Told<'_>>(changes.value(row)) {
+                        Ok(change) => told.push((database, table, change)),
+                        Err(_) => self.snapshots.table_changed(database, table),
+                    }
                 }
+                self.snapshots.happened(&told);
             }
         }
     }

@@ -218,7 +218,8 @@ impl History {
         }
     }
 
-    /// Pairs are done one after the other; what came of each name is told once.
+    /// Pairs are done one after the other; what came of each name in all is told once. A name that was only used on the way had no
+    /// table before and has none behind: nothing came of it.
     fn rename(&mut self, pairs: &[(Key, Key)], told: &mut Vec<Told>) {
         let mut seen = HashSet::new();
         let names: Vec<&Key> = pairs
@@ -226,9 +227,13 @@ impl History {
             .flat_map(|(a, b)| [a, b])
             .filter(|k| seen.insert(*k) && self.watches(&k.0))
             .collect();
-        // where a name's table went first, and where its last one came from
-        let went: HashMap<&Key, &Key> = pairs.iter().rev().map(|(from, to)| (from, to)).collect();
-        let came: HashMap<&Key, &Key> = pairs.iter().map(|(from, to)| (to, from)).collect();
+        // by a name now, what its table was called before the statement
+        let mut came: HashMap<&Key, &Key> = HashMap::new();
+        for (from, to) in pairs {
+            let first = came.remove(from).unwrap_or(from);
+            came.insert(to, first);
+        }
+        let went: HashMap<&Key, &Key> = came.iter().map(|(now, before)| (*before, *now)).collect();
         let before: Vec<Option<Version>> =
             names.iter().map(|k| self.tables.get(*k).cloned().flatten()).collect();
         for (from, to) in pairs {
@@ -239,11 +244,12 @@ impl History {
                 self.set(to.clone(), version);
             }
         }
-        for (key, old) in names.into_iter().zip(before) {
+        let moved = |key: &&Key| went.contains_key(*key) || came.contains_key(*key);
+        for (key, old) in names.into_iter().zip(before).filter(|(key, _)| moved(key)) {
             let mut change = Change::of("rename");
-            change.renamed_to = went.get(key).map(|to| full_name(to));
+            change.renamed_to = went.get(key).filter(|to| **to != key).map(|to| full_name(to));
             if let Some(from) = came.get(key) {
-                change.renamed_from = Some(full_name(from));
+                change.renamed_from = Some(full_name(from)).filter(|_| *from != key);
                 let new = self.tables.get(key).and_then(Option::as_ref);
                 match (old, new) {
                     (Some(old), Some(new)) => change = change.between(&old, new, &[]),

@@ -1,8 +1,8 @@
-//! Tables whose rows nobody has told: those that come into the capture under another name, and those that the account may see
-//! only now.
+//! Tables whose rows nobody has told: those that come into the capture under another name, those that the source's patterns mean only
+//! now, and those that the account may see only now.
 //!
-//! Owns the notes `seen/DB.TABLE`: the captured tables that were there when a connection began, or were made since. What is there
-//! at a connect and is not among them has rows from before; it is looked for at each connect, and read once the stream has passed
+//! Owns the notes `seen/DB.TABLE`: the captured tables that were there when a connection began, or were made since; a table that is
+//! captured no more is not among them. What is there at a connect and is not among them has rows from before; it is looked for at each connect, and read once the stream has passed
 //! the place where the binlog ended then, for a table that the stream has seen being made has no others.
 
 use std::collections::BTreeSet;
@@ -11,6 +11,7 @@ use forebay_model::{Note, TablePattern};
 use serde::Deserialize;
 
 use super::super::schema::Place;
+use super::moved::Name;
 use super::read::now_us;
 use super::request::{SnapshotRequest, SnapshotState};
 use super::run::Snapshots;
@@ -48,9 +49,17 @@ pub(crate) struct Told<'a> {
 }
 
 impl Snapshots {
+    /// Forgets the tables that the source has captured once and does not any more: what is changed meanwhile, nobody tells.
+    pub(super) fn forget_strangers(&mut self) {
+        let is_strange =
+            |name: &String| name.split_once('.').is_some_and(|(d, t)| !self.reading.source.captures(d, t));
+        let strange: Vec<String> = self.known.seen.iter().filter(|name| is_strange(name)).cloned().collect();
+        strange.iter().for_each(|name| self.unsee(name));
+    }
+
     /// The captured tables that there are, as the connection begins.
     pub(crate) fn there_are(&mut self, names: Vec<(String, String)>) {
-        if !self.known.looked {
+        if !self.known.looked || !self.reading.settings.new_tables {
             self.known.looked = true;
             self.see("");
             names.iter().for_each(|(database, table)| self.see(&format!("{database}.{table}")));
@@ -60,51 +69,44 @@ impl Snapshots {
         }
     }
 
-    /// The stream has passed what happened to a table.
-    pub(crate) fn happened(&mut self, database: &str, table: &str, told: &Told<'_>) {
-        self.table_changed(database, table);
-        let name = format!("{database}.{table}");
-        if let Some(from) = &told.renamed_from {
-            let was_told = from.split_once('.').is_some_and(|(d, t)| self.reading.source.captures(d, t));
-            self.came(database, table, was_told);
-        } else if told.kind == "create" {
-            self.known.unseen.remove(&(database.to_owned(), table.to_owned()));
-            self.see(&name);
-        } else if told.kind == "drop" || told.renamed_to.is_some() {
-            self.known.unseen.remove(&(database.to_owned(), table.to_owned()));
-            if self.known.seen.remove(&name) {
-                self.dirty.insert(format!("{SEEN}{name}"), None);
-            }
+    /// The stream has passed a statement; this is what came of each captured table that it is about.
+    pub(crate) fn happened(&mut self, changes: &[(&str, &str, Told<'_>)]) {
+        // as of before the statement, whatever name is looked at first
+        let told = |from: &Option<String>| from.as_ref().is_some_and(|from| self.known.seen.contains(from));
+        let were_told: Vec<bool> = changes.iter().map(|(_, _, change)| told(&change.renamed_from)).collect();
+        for ((database, table, change), was_told) in changes.iter().zip(were_told) {
+            self.happened_to((database, table), change, was_told);
         }
     }
 
-    /// Another table has this name now, with its rows. Snapshots that are under way read it anew; where none is, and its rows were
-    /// never told under any name, one begins.
-    fn came(&mut self, database: &str, table: &str, was_told: bool) {
-        let mut meant = Vec::new();
-        for run in &self.runs {
-            if matches!(run.note.state, SnapshotState::Done | SnapshotState::Cancelled) {
-                continue;
-            }
-            let of_it = |(_, t): &(usize, &super::run::Table)| {
-                t.note.database == database
-                    && t.note.table == table
-                    && t.note.state != SnapshotState::Cancelled
-            };
-            meant.extend(run.tables.iter().enumerate().find(of_it).map(|(at, _)| (run.number, at)));
+    fn happened_to(&mut self, name: Name<'_>, change: &Told<'_>, was_told: bool) {
+        let (database, table) = name;
+        self.table_changed(database, table);
+        let (from, to) = (change.renamed_from.as_deref(), change.renamed_to.as_deref());
+        let key = || (database.to_owned(), table.to_owned());
+        let full = format!("{database}.{table}");
+        let is_drop = change.kind == "drop";
+        if is_drop || from.is_some() || to.is_some() {
+            self.plans_are_old();
         }
-        let is_read = self.is_read(database, table);
-        for (number, at) in meant {
-            if let Some(run) = self.run_mut(number) {
-                run.tables[at].note.forget_rows();
-            }
-            self.let_go(number, Some(at));
-            self.note_table(number, at);
+        if let Some(to) = to.and_then(|to| to.split_once('.')).filter(|to| self.captures(to.0, to.1)) {
+            self.passes_on(name, to, from.is_some());
         }
-        self.known.unseen.remove(&(database.to_owned(), table.to_owned()));
-        self.see(&format!("{database}.{table}"));
-        if !was_told && !is_read && self.reading.settings.new_tables {
-            self.begin_added(vec![(database.to_owned(), table.to_owned())]);
+        if from.is_some() {
+            self.comes(name);
+            let is_read = self.is_read(database, table);
+            self.known.unseen.remove(&key());
+            self.see(&full);
+            if !was_told && !is_read && self.reading.settings.new_tables {
+                self.begin_added(vec![key()]);
+            }
+        } else if change.kind == "create" {
+            self.known.unseen.remove(&key());
+            self.see(&full);
+        } else if is_drop || to.is_some() {
+            self.known.unseen.remove(&key());
+            self.unsee(&full);
+            self.goes(name, to);
         }
     }
 
@@ -123,21 +125,28 @@ impl Snapshots {
     }
 
     fn see(&mut self, name: &str) {
-        if self.reading.settings.new_tables && self.known.seen.insert(name.to_owned()) {
+        if self.known.seen.insert(name.to_owned()) {
             self.dirty.insert(format!("{SEEN}{name}"), Some(Vec::new()));
         }
     }
 
-    /// Whether a snapshot that is not over reads all rows of a table, for everybody.
+    fn unsee(&mut self, name: &str) {
+        if self.known.seen.remove(name) {
+            self.dirty.insert(format!("{SEEN}{name}"), None);
+        }
+    }
+
+    /// Whether a snapshot reads all rows of a table, for everybody, or will if it is resumed.
     fn is_read(&self, database: &str, table: &str) -> bool {
         let name = format!("{database}.{table}");
         self.runs.iter().any(|run| {
             let (note, request) = (&run.note, &run.note.request);
-            let of_it = |t: &super::run::Table| t.note.database == database && t.note.table == table;
-            let has =
-                if note.planned { run.tables.iter().any(of_it) } else { request.wants(database, table) };
+            let reads = match note.planned {
+                true => run.place((database, table)).is_some_and(|at| run.tables[at].note.is_open()),
+                false => request.wants(database, table),
+            };
             let is_over = matches!(note.state, SnapshotState::Done | SnapshotState::Cancelled);
-            has && !is_over && request.audience.is_none() && !request.filters.contains_key(&name)
+            reads && !is_over && request.audience.is_none() && !request.filters.contains_key(&name)
         })
     }
 

@@ -36,7 +36,7 @@ impl Snapshots {
                     (run.not_before, run.tries) = (None, 0);
                     for table in run.tables.iter_mut().filter(|t| t.note.state == Failed) {
                         (table.note.state, table.note.fault) = (Waiting, None);
-                        (table.not_before, table.tries, table.shape) = (None, 0, None);
+                        (table.not_before, table.tries, table.shape, table.missing) = (None, 0, None, None);
                     }
                 }
                 let (number, tables) = (run.number, run.tables.len());

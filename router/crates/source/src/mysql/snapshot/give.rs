@@ -25,7 +25,12 @@ struct From<'a> {
 impl Snapshots {
     /// Whether a position is wanted as soon as the stream has one.
     pub(crate) fn wants_position(&self) -> bool {
+        let waits = |run: &super::run::Run| {
+            let looks = run.looked.is_some() && !run.note.planned;
+            !run.note.state.is_over() && (looks || run.tables.iter().any(|t| t.missing.is_some()))
+        };
         self.windows.iter().any(|w| w.chunk.is_some())
+            || self.runs.iter().any(waits)
             || self.whole.as_ref().is_some_and(|w| w.begun.is_some() && !w.giving)
     }
 
@@ -43,6 +48,7 @@ impl Snapshots {
         if self.holds_stream() {
             return;
         }
+        self.look_for_missing(asides, prepared);
         // chunks of a range are given in their order
         let mut behind: Vec<(u64, usize, usize)> = Vec::new();
         let mut at = 0;
@@ -177,7 +183,7 @@ impl Snapshots {
                 true
             }
             Some(Err(Trouble::Fault(fault))) if given => return Err(fault),
-            None | Some(Err(Trouble::Changed)) if given => {
+            None | Some(Err(_)) if given => {
                 let what = format!("{} broke off while it was given", whole.shape.table.full_name());
                 return Err(Fault::new(codes::SNAPSHOT_BROKE_OFF, what));
             }

@@ -30,14 +30,18 @@ impl Snapshots {
                 continue;
             }
             if !run.note.planned {
-                if !run.planning {
+                if run.planning.is_none() && run.looked.is_none() {
                     found = Some((run.number, None));
                     break;
                 }
                 continue;
             }
             for (at, table) in run.tables.iter().enumerate() {
-                if table.note.state.is_over() || table.preparing || !ready(table.not_before) {
+                if table.note.state.is_over()
+                    || table.preparing.is_some()
+                    || table.missing.is_some()
+                    || !ready(table.not_before)
+                {
                     continue;
                 }
                 let range = match &table.shape {
@@ -69,29 +73,30 @@ impl Snapshots {
     }
 
     fn spawn(&mut self, number: u64, table: Option<(usize, Option<usize>)>) {
-        let window = self.number();
+        let look = self.number();
         let (reading, mut conn) = (self.reading.clone(), self.idle.pop());
         let given = Given::new(&self.position, &self.began, &self.decided);
         let Some(run) = self.runs.iter_mut().find(|r| r.number == number) else { return };
         let rate = run.note.request.rows_per_second.map_or(usize::MAX, |r| r as usize);
         let Some((at, range)) = table else {
-            run.planning = true;
+            run.planning = Some(look);
             self.jobs.spawn(async move {
-                let result = on(&reading, &mut conn, async |c| reading.tables(c).await).await;
-                Finished { conn, what: What::Tables(number, result) }
+                let result = on(&reading, &mut conn, async |c| reading.tables(c, &given).await).await;
+                Finished { conn, what: What::Tables(number, look, result) }
             });
             return;
         };
         let filter = run.note.request.filters.get(&run.tables[at].note.name()).cloned();
         let table = &mut run.tables[at];
         let Some(shape) = table.shape.clone() else {
-            table.preparing = true;
+            table.preparing = Some(look);
             let names = (table.note.database.clone(), table.note.table.clone());
             self.jobs.spawn(async move {
-                let look =
-                    async |c: &mut Conn| reading.prepare(c, (&names.0, &names.1), filter.as_deref()).await;
-                let result = on(&reading, &mut conn, look).await;
-                Finished { conn, what: What::Prepared(number, at, result) }
+                let prepare = async |c: &mut Conn| {
+                    reading.prepare(c, (&names.0, &names.1), filter.as_deref(), &given).await
+                };
+                let result = on(&reading, &mut conn, prepare).await;
+                Finished { conn, what: What::Prepared((number, at), look, result) }
             });
             return;
         };
@@ -123,17 +128,10 @@ impl Snapshots {
         let until = table.note.ranges[range].until.clone();
         let job = ChunkJob { shape: shape.clone(), after: ahead.after.clone(), until, rows, filter, given };
         let of = (number, at, range);
-        self.windows.push(Window {
-            number: window,
-            of,
-            shape,
-            touched: Touched::default(),
-            rows,
-            chunk: None,
-        });
+        self.windows.push(Window { number: look, of, shape, touched: Touched::default(), rows, chunk: None });
         self.jobs.spawn(async move {
             let result = reading.chunk(&mut conn, &job).await;
-            Finished { conn, what: What::Chunk(window, result) }
+            Finished { conn, what: What::Chunk(look, result) }
         });
     }
 }

@@ -26,6 +26,11 @@ enum High {
 }
 
 impl Mark {
+    /// A place in the source's binlog.
+    pub(super) fn at(place: Place) -> Mark {
+        Mark { low: None, high: High::End(place) }
+    }
+
     /// Where the binlog ends: a transaction is in it before the engine commits it, so before anybody can see it.
     pub(super) async fn end(conn: &mut Conn, low: Option<Place>) -> Result<Mark, WireError> {
         let status = binlog_status(conn).await?;

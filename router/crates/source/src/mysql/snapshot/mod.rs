@@ -55,6 +55,7 @@ mod filter;
 mod give;
 mod jobs;
 mod mark;
+mod moved;
 mod notes;
 mod outcome;
 mod read;
@@ -86,6 +87,10 @@ enum Trouble {
     Fault(Fault),
     /// The table is not what it was when it was looked at.
     Changed,
+    /// The table is not there, or may not be seen.
+    Gone,
+    /// The same, found by a look that saw all that the stream had given. Why is in the binlog before this place, or nowhere.
+    Missing(mark::Mark),
 }
 
 impl From<Fault> for Trouble {
@@ -99,11 +104,7 @@ fn trouble(error: WireError, table: &str, what: &str) -> Trouble {
     let fault = match &error {
         // unknown column, unknown index, table changed
         WireError::Server { code: 1054 | 1176 | 1412 | 1615, .. } => return Trouble::Changed,
-        WireError::Server { code: 1049 | 1146, .. } => {
-            Fault::new(codes::SNAPSHOT_TABLE_GONE, format!("{table} is not there any more"))
-                .fix("cancel the snapshot, or make the table and resume the snapshot")
-                .cause(error)
-        }
+        WireError::Server { code: 1049 | 1146, .. } => return Trouble::Gone,
         // bytes that are no text of their character set
         WireError::Server { code: 1300, .. } => shape::no_bound(table).cause(error),
         WireError::Server { code: 1044 | 1142 | 1143, .. } => {

@@ -8,9 +8,9 @@ use tokio::time::{Instant, sleep_until};
 
 use super::Trouble;
 use super::notes::TableNote;
-use super::read::{Prepared, ReadChunk, WholePart, now_us};
+use super::read::{Catalog, Prepared, ReadChunk, WholePart, now_us};
 use super::request::SnapshotState;
-use super::run::{Finished, Snapshots, Table, What};
+use super::run::{Finished, Run, Snapshots, Table, What};
 use crate::codes;
 
 /// How often a quiet moment is looked for in a table without a key.
@@ -76,8 +76,8 @@ impl Snapshots {
             Happened::Job(finished) => {
                 self.idle.extend(finished.conn);
                 match finished.what {
-                    What::Tables(number, result) => self.planned(number, result),
-                    What::Prepared(number, table, result) => self.prepared(number, table, result),
+                    What::Tables(number, look, result) => self.planned(number, look, result),
+                    What::Prepared(of, look, result) => self.prepared(of, look, result),
                     What::Chunk(window, result) => self.chunk_read(window, result),
                     What::Whole => {}
                 }
@@ -85,28 +85,33 @@ impl Snapshots {
         }
     }
 
-    fn planned(&mut self, number: u64, result: Result<Vec<(String, String)>, Fault>) {
-        let Some(at) = self.runs.iter().position(|r| r.number == number) else { return };
-        self.runs[at].planning = false;
+    fn planned(&mut self, number: u64, look: u64, result: Result<Catalog, Trouble>) {
+        let meant = |r: &Run| r.number == number && r.planning == Some(look);
+        let Some(at) = self.runs.iter().position(meant) else { return };
+        self.runs[at].planning = None;
         match result {
-            Ok(tables) => {
+            Ok(Catalog { tables, mark }) => {
                 let request = &self.runs[at].note.request;
                 let wanted = tables.into_iter().filter(|(d, t)| request.wants(d, t));
                 let notes: Vec<TableNote> = wanted.enumerate().map(|(i, t)| TableNote::new(i, t)).collect();
                 let tables: Vec<Table> = notes.into_iter().map(|n| self.table(n)).collect();
                 let run = &mut self.runs[at];
-                (run.tables, run.note.planned, run.fault, run.tries) = (tables, true, None, 0);
+                (run.looked, run.fault, run.tries) = (Some(mark), None, 0);
+                // that there are none is only believed when the stream has come there
+                if tables.is_empty() {
+                    return;
+                }
+                (run.tables, run.note.planned) = (tables, true);
                 (0..self.runs[at].tables.len()).for_each(|t| self.note_table(number, t));
                 self.note_run(number);
-                self.settle(number);
             }
-            Err(fault) => {
+            Err(trouble) => {
                 let run = &mut self.runs[at];
                 run.tries += 1;
+                run.not_before = Some(Instant::now() + pause(run.tries));
+                let Trouble::Fault(fault) = trouble else { return };
                 run.fault = Some((&fault).into());
-                if fault.class() == Class::Retryable {
-                    run.not_before = Some(Instant::now() + pause(run.tries));
-                } else {
+                if fault.class() != Class::Retryable {
                     (run.note.state, run.note.ended_us) = (SnapshotState::Failed, now_us());
                     tracing::error!(snapshot = run.note.request.id, code = fault.code().name, "{fault}");
                     self.note_run(number);
@@ -115,11 +120,14 @@ impl Snapshots {
         }
     }
 
-    fn prepared(&mut self, number: u64, at: usize, result: Result<Prepared, Trouble>) {
+    fn prepared(&mut self, (number, at): (u64, usize), look: u64, result: Result<Prepared, Trouble>) {
         let settings = &self.reading.settings;
         let (most, bytes) = (settings.chunk_rows, settings.chunk_bytes);
         let Some(table) = self.run_mut(number).and_then(|r| r.tables.get_mut(at)) else { return };
-        table.preparing = false;
+        if table.preparing != Some(look) {
+            return;
+        }
+        table.preparing = None;
         match result {
             Ok(Prepared { shape, cuts }) => {
                 let key = shape.key.as_ref().map_or(Vec::new(), |k| k.identity.clone());
@@ -178,7 +186,14 @@ impl Snapshots {
         table.shape = None;
         table.tries += 1;
         table.not_before = Some(Instant::now() + pause(table.tries));
-        let Trouble::Fault(fault) = trouble else { return };
+        let fault = match trouble {
+            Trouble::Fault(fault) => fault,
+            Trouble::Missing(mark) => {
+                table.missing = Some(mark);
+                return;
+            }
+            Trouble::Changed | Trouble::Gone => return,
+        };
         table.note.fault = Some((&fault).into());
         let name = table.note.name();
         if fault.class() == Class::Retryable {

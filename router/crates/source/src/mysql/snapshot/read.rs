@@ -59,6 +59,14 @@ pub(super) struct ReadChunk {
     pub(super) read_us: u64,
 }
 
+/// The captured tables that there are.
+#[derive(Debug)]
+pub(super) struct Catalog {
+    pub(super) tables: Vec<(String, String)>,
+    /// What the stream has told up to here may have changed that since.
+    pub(super) mark: Mark,
+}
+
 /// A table that is ready to be read.
 #[derive(Debug)]
 pub(super) struct Prepared {
@@ -107,15 +115,17 @@ impl Reading {
         Ok(conn)
     }
 
-    /// The captured tables that there are; a replica is checked to be one.
-    pub(super) async fn tables(&self, conn: &mut Conn) -> Result<Vec<(String, String)>, Fault> {
+    /// The captured tables that there are, as of some place between all that was given and the mark; a replica is checked to be one.
+    pub(super) async fn tables(&self, conn: &mut Conn, given: &Given) -> Result<Catalog, Trouble> {
         if self.replica.is_some() {
             self.related(conn).await?;
         }
+        let low = given.seen(conn, self.by_file).await?;
         let tables = catalog::read(conn, &self.source)
             .await
             .map_err(|e| faults::wire(e, "cannot read information_schema"))?;
-        Ok(tables.into_iter().map(|t| (t.database, t.table)).collect())
+        let mark = self.mark(conn, low).await?;
+        Ok(Catalog { tables: tables.into_iter().map(|t| (t.database, t.table)).collect(), mark })
     }
 
     /// A replica whose transactions are not all the source's own would give rows that the stream never tells of.
@@ -146,8 +156,27 @@ impl Reading {
         mark.map_err(|e| faults::wire(e, "cannot read where the binlog ends"))
     }
 
-    /// Looks at a table, and checks the filter.
+    /// Looks at a table, and checks the filter. A table that is not there is looked for again by a look that sees all that the stream
+    /// has given: the statement that brought it is in the binlog a moment before it can be seen.
     pub(super) async fn prepare(
+        &self,
+        conn: &mut Conn,
+        names: (&str, &str),
+        filter: Option<&str>,
+        given: &Given,
+    ) -> Result<Prepared, Trouble> {
+        match self.look_at(conn, names, filter).await {
+            Err(Trouble::Gone) => {}
+            seen => return seen,
+        }
+        let low = given.seen(conn, self.by_file).await?;
+        match self.look_at(conn, names, filter).await {
+            Err(Trouble::Gone) => Err(Trouble::Missing(self.mark(conn, low).await?)),
+            seen => seen,
+        }
+    }
+
+    async fn look_at(
         &self,
         conn: &mut Conn,
         (database, table): (&str, &str),

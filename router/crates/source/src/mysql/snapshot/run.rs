@@ -19,8 +19,9 @@ use super::super::{Config, Limits, SnapshotSettings};
 use super::Trouble;
 use super::bound::Bound;
 use super::came::Known;
+use super::mark::Mark;
 use super::notes::{self, RunNote, TableNote};
-use super::read::{Prepared, ReadChunk, Reading, WholePart, now_us};
+use super::read::{Catalog, Prepared, ReadChunk, Reading, WholePart, now_us};
 use super::request::{SnapshotFault, SnapshotState};
 use super::shape::Shape;
 use super::status::Speed;
@@ -32,7 +33,10 @@ pub(super) struct Run {
     pub(super) number: u64,
     pub(super) note: RunNote,
     pub(super) tables: Vec<Table>,
-    pub(super) planning: bool,
+    /// The look for its tables that is under way.
+    pub(super) planning: Option<u64>,
+    /// Until the stream has come here, a table that was wanted may have had another name when its tables were looked for.
+    pub(super) looked: Option<Mark>,
     pub(super) fault: Option<SnapshotFault>,
     pub(super) tries: u32,
     /// Nothing of it is read before.
@@ -45,7 +49,10 @@ pub(super) struct Run {
 pub(super) struct Table {
     pub(super) note: TableNote,
     pub(super) shape: Option<Arc<Shape>>,
-    pub(super) preparing: bool,
+    /// The look at it that is under way.
+    pub(super) preparing: Option<u64>,
+    /// It was not there: the stream says why before it has come here, or not at all.
+    pub(super) missing: Option<Mark>,
     pub(super) ranges: Vec<Ahead>,
     /// Rows of the next chunk.
     pub(super) chunk_rows: usize,
@@ -80,7 +87,7 @@ pub(super) struct Whole {
     pub(super) shape: Arc<Shape>,
     pub(super) touched: Touched,
     pub(super) parts: mpsc::Receiver<Result<WholePart, Trouble>>,
-    pub(super) begun: Option<(super::mark::Mark, u64)>,
+    pub(super) begun: Option<(Mark, u64)>,
     /// The stream stands still for it.
     pub(super) giving: bool,
     /// Read and not given: the last one carries the position.
@@ -97,8 +104,10 @@ pub(super) struct Finished {
 
 #[derive(Debug)]
 pub(super) enum What {
-    Tables(u64, Result<Vec<(String, String)>, Fault>),
-    Prepared(u64, usize, Result<Prepared, Trouble>),
+    /// Of a run, by the look of this number.
+    Tables(u64, u64, Result<Catalog, Trouble>),
+    /// Of a run's table, by the look of this number.
+    Prepared((u64, usize), u64, Result<Prepared, Trouble>),
     Chunk(u64, Result<ReadChunk, Trouble>),
     Whole,
 }
@@ -167,8 +176,12 @@ impl Snapshots {
         for (note, tables) in notes::read(notes)? {
             let tables = tables.into_iter().map(|t| snapshots.table(t)).collect();
             let number = snapshots.number();
-            snapshots.runs.push(Run::new(number, note, tables));
+            let mut run = Run::new(number, note, tables);
+            // the statements that were under way when its tables were looked for
+            run.looked = run.note.planned.then(|| Mark::at(snapshots.began.clone()));
+            snapshots.runs.push(run);
         }
+        snapshots.forget_strangers();
         snapshots.cancel_strangers();
         Ok(snapshots)
     }
@@ -208,7 +221,8 @@ impl Snapshots {
         let mut table = Table {
             note,
             shape: None,
-            preparing: false,
+            preparing: None,
+            missing: None,
             ranges: Vec::new(),
             chunk_rows,
             tries: 0,
@@ -300,7 +314,9 @@ impl Snapshots {
         for (number, at) in meant {
             self.let_go(number, Some(at));
             if let Some(run) = self.run_mut(number) {
-                run.tables[at].shape = None;
+                let table = &mut run.tables[at];
+                // what a look at it still brings is of before
+                (table.shape, table.preparing, table.missing) = (None, None, None);
             }
         }
     }
@@ -332,7 +348,8 @@ impl Run {
             number,
             note,
             tables,
-            planning: false,
+            planning: None,
+            looked: None,
             fault: None,
             tries: 0,
             not_before: None,

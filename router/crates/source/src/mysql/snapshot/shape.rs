@@ -72,7 +72,7 @@ impl Shape {
         let Some(described) =
             described.into_iter().find(|d| d.map.database == database && d.map.table == table)
         else {
-            return Err(gone(&name).into());
+            return Err(Trouble::Gone);
         };
         let from = format!("{}.{}", quoted(database), quoted(table));
         let keys =
@@ -119,15 +119,12 @@ impl Shape {
         })
     }
 
-    /// Whether the table is still what it was; an error if it is gone.
+    /// Whether the table is still there, and what it was.
     pub(super) async fn is_current(&self, conn: &mut Conn) -> Result<bool, Trouble> {
         let name = self.table.full_name();
         let now = fingerprint(conn, &self.table.database, &self.table.table)
             .await
             .map_err(|e| trouble(e, &name, "cannot read what the table looks like"))?;
-        if now.starts_with("0 ") {
-            return Err(gone(&name).into());
-        }
         Ok(now == self.fingerprint)
     }
 
@@ -142,11 +139,6 @@ impl Shape {
 pub(super) fn no_bound(name: &str) -> Fault {
     Fault::new(codes::SNAPSHOT_BOUND, format!("{name}: a key's value cannot be said to the server again"))
         .fix("mend the key's text: it holds bytes that mean nothing in its character set")
-}
-
-fn gone(name: &str) -> Fault {
-    Fault::new(codes::SNAPSHOT_TABLE_GONE, format!("{name} is not there, or the account may not see it"))
-        .fix("grant SELECT on it, or cancel the snapshot")
 }
 
 async fn fingerprint(conn: &mut Conn, database: &str, table: &str) -> Result<String, WireError> {

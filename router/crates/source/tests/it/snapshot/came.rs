@@ -13,11 +13,11 @@ use super::super::config;
 use super::writer::{catch_up, fold};
 use super::{Log, begin, done, finish, next, one, small};
 
-fn new_tables(chunk_rows: usize) -> SnapshotSettings {
+pub(super) fn new_tables(chunk_rows: usize) -> SnapshotSettings {
     SnapshotSettings { new_tables: true, ..small(chunk_rows) }
 }
 
-async fn rows(database: &Database, table: &str, from: u32, rows: u32) {
+pub(super) async fn rows(database: &Database, table: &str, from: u32, rows: u32) {
     database
         .exec(&format!(
             "CREATE TABLE {table} (id INT PRIMARY KEY);
@@ -29,7 +29,7 @@ async fn rows(database: &Database, table: &str, from: u32, rows: u32) {
 }
 
 /// The snapshot that began by itself.
-fn added(capture: &Capture) -> Option<SnapshotStatus> {
+pub(super) fn added(capture: &Capture) -> Option<SnapshotStatus> {
     capture.snapshots().into_iter().find(|s| s.request.id.starts_with("added-"))
 }
 

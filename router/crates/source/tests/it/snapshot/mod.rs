@@ -2,7 +2,9 @@
 
 mod came;
 mod keys;
+mod random;
 mod refused;
+mod renames;
 mod replica;
 mod tables;
 mod values;
@@ -27,12 +29,16 @@ struct Log {
     notes: Vec<Note>,
     /// Pieces without a position yet.
     open: Vec<Block>,
+    /// The blocks with what the source tells of itself.
+    all: Vec<Block>,
+    all_open: Vec<Block>,
 }
 
 impl Log {
     fn add(&mut self, captured: Captured) {
         if let Some(mut block) = captured.block {
             check(&block);
+            self.all_open.push(block.clone());
             // what the source tells of itself has tests of its own
             block.batches.retain(|b| b.table.database != VIRTUAL_DATABASE);
             if !block.batches.is_empty() {
@@ -43,6 +49,7 @@ impl Log {
         if captured.position.is_some() {
             self.position = captured.position;
             self.blocks.append(&mut self.open);
+            self.all.append(&mut self.all_open);
         }
         for note in captured.notes {
             self.notes.retain(|n| n.key != note.key);
@@ -55,6 +62,7 @@ impl Log {
     /// Connects where the log ends.
     async fn connect(&mut self, config: &Config, settings: SnapshotSettings) -> Capture {
         self.open.clear();
+        self.all_open.clear();
         let start = self.position.clone().map_or(Start::Now, Start::At);
         let limits = Limits { block_rows: 700, ..Limits::default() };
         Capture::connect(config, start, limits, settings, &self.notes).await.expect("a capture")

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use forebay_kit::mysql_async::prelude::Queryable as _;
 use forebay_kit::{Server, eventually};
-use forebay_source::mysql::{SnapshotRequest, SnapshotSettings, SnapshotState, SnapshotTable};
+use forebay_source::mysql::{SnapshotRequest, SnapshotSettings, SnapshotState, SnapshotStatus};
 
 use super::super::{LONG, config};
 use super::writer::{catch_up, fold};
@@ -87,21 +87,21 @@ async fn from_a_replica_that_is_one() {
     done(&end.await.expect("a snapshot that ends"));
     branch.query_drop("XA ROLLBACK 'x'").await.unwrap();
 
-    // it stands still: a chunk waits for what the stream has, and says so
+    // it stands still: a snapshot waits for what the stream has, and says so
     replica.exec("STOP REPLICA").await.unwrap();
     database.exec("UPDATE t SET v = v + 1").await.unwrap();
     catch_up(&mut capture, &mut log, &source).await;
     begin(&mut capture, SnapshotRequest::all("late"));
-    let behind = |t: &SnapshotTable| t.fault.as_ref().is_some_and(|f| f.code == "mysql.snapshot_behind");
+    let behind = |s: SnapshotStatus| s.fault.is_some_and(|f| f.code == "mysql.snapshot_behind");
     let says_so = async {
-        while !status(&capture, "late").tables.first().is_some_and(behind) {
+        while !behind(status(&capture, "late")) {
             // nothing is given meanwhile: the wait is dropped and begun again
             if let Ok(captured) = tokio::time::timeout(Duration::from_millis(100), capture.next()).await {
                 log.add(captured.unwrap());
             }
         }
     };
-    tokio::time::timeout(LONG, says_so).await.expect("a chunk that waits");
+    tokio::time::timeout(LONG, says_so).await.expect("a snapshot that waits");
     replica.exec("START REPLICA").await.unwrap();
     done(&finish(&mut capture, &mut log, "late").await);
 

@@ -310,7 +310,9 @@ fn alter_table() {
 const OTHERS: &[(&str, &[&str], &str)] = &[
     ("RENAME TABLE t TO v", &["u: b int", "v: a int"], "t rename, v rename"),
     ("rename table `d`.`t` to `d`.`v`, u to t", &["t: b int", "v: a int"], "t rename, v rename, u rename"),
-    ("RENAME TABLE t TO x, u TO t, x TO u", &["t: b int", "u: a int"], "t rename, x rename, u rename"),
+    ("RENAME TABLE t TO x, u TO t, x TO u", &["t: b int", "u: a int"], "t rename, u rename"),
+    ("RENAME TABLE t TO x, x TO t", &["t: a int", "u: b int"], "t rename"),
+    ("RENAME TABLE t TO x, x TO y", &["u: b int", "y: a int"], "t rename, y rename"),
     ("RENAME TABLES t TO other.t", &["u: b int"], "t rename"),
     ("ALTER TABLE t RENAME TO v", &["u: b int", "v: a int"], "t alter, v rename"),
     ("ALTER TABLE t RENAME v, ADD x INT", &["u: b int", "v: a int, x int"], "t alter, v rename"),
@@ -405,6 +407,8 @@ const CHANGES: &[(&str, &str)] = &[
         r#"{"kind":"create","columns":{"added":[{"name":"a","type":"int not null"}]},"key":{"from":[],"to":["a"]},"understood":true}"#,
     ),
     ("RENAME TABLE t TO v", r#"{"kind":"rename","renamed_to":"d.v","understood":true}"#),
+    ("RENAME TABLE t TO v, v TO w", r#"{"kind":"rename","renamed_to":"d.w","understood":true}"#),
+    ("RENAME TABLE t TO v, v TO t", r#"{"kind":"rename","understood":true}"#),
 ];
 
 #[test]
