@@ -8,6 +8,7 @@ mod mariadb;
 mod mariadb_xa;
 mod position;
 mod preflight;
+mod release;
 mod schema;
 mod snapshot;
 mod statements;
