@@ -15,6 +15,7 @@ mod statements;
 mod stream;
 mod text;
 mod types;
+mod xa_search;
 
 use std::time::Duration;
 
