@@ -22,6 +22,10 @@ pub(super) struct ReleaseRequest {
     /// Its CREATE TABLE statement, as SHOW CREATE TABLE prints it. Default: what the server says now.
     #[serde(default)]
     definition: Option<String>,
+    /// Where it changed among the kept events in a way that cannot be followed: what it looked like from there on, each in turn. The next
+    /// one counts from the first event on that the one before does not fit.
+    #[serde(default)]
+    later: Vec<String>,
     /// Nobody knows what it looked like: its kept events are dropped, and it goes on from now; a snapshot of the table reads what is
     /// there. How many events that were is in the audit log.
     #[serde(default)]
@@ -49,7 +53,7 @@ pub(super) async fn release(
     let (database, table) = (&request.database, &request.table);
     let target = format!("sources/{name}/{database}.{table}");
     if request.give_up {
-        if request.definition.is_some() {
+        if request.definition.is_some() || !request.later.is_empty() {
             let what = "a table is released by a definition, or its events are given up: not both";
             return Err(Refusal::new(StatusCode::UNPROCESSABLE_ENTITY, codes::BAD_REQUEST, what)
                 .suggest("leave out `definition` or `give_up`"));
@@ -58,7 +62,13 @@ pub(super) async fn release(
         api.note("give_up", &format!("{target}: {events} events dropped")).await?;
         return Ok(StatusCode::NO_CONTENT);
     }
-    api.engine.release(&name, database, table, request.definition.as_deref()).await?;
+    if request.definition.is_none() && !request.later.is_empty() {
+        let what = "`later` says what the table looked like after `definition`, which is not there";
+        return Err(Refusal::new(StatusCode::UNPROCESSABLE_ENTITY, codes::BAD_REQUEST, what)
+            .suggest("give the first as `definition`"));
+    }
+    let definitions: Vec<String> = request.definition.iter().chain(&request.later).cloned().collect();
+    api.engine.release(&name, database, table, &definitions).await?;
     api.note("release", &target).await?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -18,9 +18,9 @@ pub(super) struct Release {
     /// The table, as database.table.
     table: String,
     /// A file with its CREATE TABLE statement, as it was when the first kept event was written; - = standard input. Default: what the
-    /// server says now.
+    /// server says now. Again, where it changed among the kept events in a way that cannot be followed: what it looked like from there on.
     #[arg(long, conflicts_with = "give_up")]
-    definition: Option<String>,
+    definition: Vec<String>,
     /// Drop the kept events: the table goes on from now, and a snapshot of it reads what is there. Rows that the dropped events deleted
     /// stay at the destination: empty its table before the snapshot.
     #[arg(long)]
@@ -35,8 +35,10 @@ impl Release {
             return Err(anyhow::anyhow!("{} is no database.table", self.table).into());
         };
         let mut body = json!({ "database": database, "table": table, "give_up": self.give_up });
-        if let Some(file) = &self.definition {
-            body["definition"] = json!(read(file).with_context(|| format!("cannot read {file}"))?);
+        let read = |file: &String| read(file).with_context(|| format!("cannot read {file}"));
+        if let Some((first, later)) = self.definition.split_first() {
+            body["definition"] = json!(read(first)?);
+            body["later"] = json!(later.iter().map(read).collect::<Result<Vec<_>, _>>()?);
         }
         let path = format!("/v1/sources/{}/release", self.source);
         Client::new(&self.remote)?.send_json(Method::POST, &path, &body).await?;

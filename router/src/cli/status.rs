@@ -88,6 +88,12 @@ pub(super) fn table(status: &Value) -> String {
                      fix: say what it looked like: forebay release {source} {table} --definition FILE\n"
                 );
             }
+            for caution in row["cautions"].as_array().into_iter().flatten() {
+                let part = |name: &str| text(&caution[name]);
+                out +=
+                    &format!("\n{}: a caution: {} [{}]\n", text(&row["name"]), part("message"), part("code"));
+                out += &format!("  fix: {}\n", part("fix"));
+            }
             if let Some(reason) = row["waits_for"].as_str() {
                 out += &format!("\n{}: {reason}\n", text(&row["name"]));
             }
@@ -125,7 +131,9 @@ mod tests {
                 "position": {"file": "binlog.000001", "pos": 4}, "waits_for": null,
                 "fault": {"code": "mysql.auth", "message": "access denied", "fix": "check the password"},
                 "quarantined": [{"database": "shop", "table": "orders", "since": "binlog.000001:4", "since_seconds": 1,
-                    "events": 3, "reason": "the rows have 4 columns"}]}],
+                    "events": 3, "reason": "the rows have 4 columns"}],
+                "cautions": [{"code": "mysql.statement_event", "message": "2 statements are in the binlog as text", "fix": "look",
+                    "count": 2, "last": "binlog.000001:9", "last_seconds": 5}]}],
             "routes": [{"name": "a", "source": "shop", "sink": "file", "state": "running", "offset": 3, "lag_events": 9,
                 "counts": {"delivered": 3, "filtered": 0, "dead": 0}, "fault": null}],
         });

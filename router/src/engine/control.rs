@@ -211,6 +211,7 @@ fn source_status(name: &str, source: &RunningSource) -> SourceStatus {
         server_version: reading.server_version,
         tls: reading.tls,
         quarantined: reading.quarantined,
+        cautions: reading.cautions,
     }
 }
 

@@ -10,7 +10,9 @@ use forebay_changelog::{Entry, Log};
 use forebay_model::{Class, Fault, Note, Position};
 use forebay_sink::policy::{self, Directive};
 use forebay_source::mysql;
-use forebay_source::mysql::{Definition, Quarantined, SnapshotCommand, SnapshotRequest, SnapshotStatus};
+use forebay_source::mysql::{
+    Caution, Definition, Quarantined, SnapshotCommand, SnapshotRequest, SnapshotStatus,
+};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::kept::Kept;
@@ -37,6 +39,7 @@ pub(super) struct Reading {
     pub(super) tls: bool,
     pub(super) snapshots: Vec<SnapshotStatus>,
     pub(super) quarantined: Vec<Quarantined>,
+    pub(super) cautions: Vec<Caution>,
 }
 
 impl Default for Reading {
@@ -50,6 +53,7 @@ impl Default for Reading {
             tls: false,
             snapshots: Vec::new(),
             quarantined: Vec::new(),
+            cautions: Vec::new(),
         }
     }
 }
@@ -166,7 +170,10 @@ impl Ingest {
         };
         let notes = self.notes().await?;
         let mut kept = Kept::of(&notes);
-        self.reading.send_modify(|r| r.quarantined = Quarantined::of_notes(&notes));
+        self.reading.send_modify(|r| {
+            r.quarantined = Quarantined::of_notes(&notes);
+            r.cautions = Caution::of_notes(&notes);
+        });
         let limits = mysql::Limits::default();
         let mut capture =
             mysql::Capture::connect(&self.config, start, limits, self.settings.clone(), &notes).await?;
@@ -213,6 +220,7 @@ impl Ingest {
                     r.tls = stats.tls;
                     r.snapshots = capture.snapshots();
                     r.quarantined = capture.quarantined();
+                    r.cautions = capture.cautions();
                 });
             }
             let mut notes = captured.notes;

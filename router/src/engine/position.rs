@@ -9,7 +9,7 @@ use super::{Engine, assemble, codes};
 use crate::definition::SourceDef;
 
 /// Notes that are true of one position only: what tables looked like there, which XA transactions were undecided.
-const OF_A_POSITION: [&str; 2] = ["schema/", "xa/"];
+const OF_A_POSITION: [&str; 5] = ["schema/", "xa/", "xa-missed", "databases", "caution/"];
 
 impl Engine {
     /// What moving a source to `target` would mean now. Changes nothing.

@@ -89,7 +89,7 @@ async fn decode(
         let block = recovery.decode(&block)?;
         log.append(Entry { block: Some(block), past_quota: true, ..Entry::default() }).await?;
     }
-    let last = recovery.definition().unwrap_or_else(|| definition.clone());
+    let last = recovery.definition()?.unwrap_or_else(|| definition.clone());
     end(log, capture, &last, kept).await
 }
 

@@ -47,8 +47,8 @@ impl Engine {
         self.order(source, What::Snapshot(command)).await
     }
 
-    /// Ends a table's quarantine: `statement` is the CREATE TABLE that was true when its events were written; `None` = what the
-    /// server says now. Durable on return.
+    /// Ends a table's quarantine: `statements` are the CREATE TABLEs that were true when its events were written, in their
+    /// order; none = what the server says now. Durable on return.
     ///
     /// # Errors
     /// If the table is not in quarantine, the definition cannot be read or does not fit the events, or the source is not connected.
@@ -57,10 +57,11 @@ impl Engine {
         source: &str,
         database: &str,
         table: &str,
-        statement: Option<&str>,
+        statements: &[String],
     ) -> Result<(), Fault> {
-        let definition = match statement {
-            Some(statement) => Definition::of_statement(database, table, statement)?,
+        let mut given = statements.iter().map(|sql| Definition::of_statement(database, table, sql));
+        let definition = match given.next() {
+            Some(first) => given.try_fold(first?, |all, later| later.map(|later| all.then(later)))?,
             None => {
                 let config = assemble::mysql_config(&self.source_def(source)?)?;
                 Definition::of_server(&config, database, table).await?

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use forebay_model::{Fault, Position};
-use forebay_source::mysql::Quarantined;
+use forebay_source::mysql::{Caution, Quarantined};
 use forebay_transform::Usage;
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -131,6 +131,9 @@ pub struct SourceStatus {
     /// Tables whose definition is not known: their events are kept and not decoded until somebody says what they looked like.
     #[schema(value_type = Vec<Object>)]
     pub quarantined: Vec<Quarantined>,
+    /// What may be missing of captured tables, where nobody can tell: somebody should look.
+    #[schema(value_type = Vec<Object>)]
+    pub cautions: Vec<Caution>,
 }
 
 /// What became of the events that a route has read. `read = delivered + filtered + dead`.

@@ -10,7 +10,8 @@ use crate::{Column, ColumnType, TableSchema};
 /// The database that the virtual tables are in. A database of this name on a server is a different one.
 pub const VIRTUAL_DATABASE: &str = "forebay";
 
-/// `forebay.schema_changes`: what changed about captured tables and when, where it lies in the order of changes.
+/// `forebay.schema_changes`: what changed about captured tables and when, where it lies in the order of changes; while one stands
+/// aside, also about tables beside it, which may take its place.
 ///
 /// `database`, `table`; `statement`, NULL where the change was seen in the rows' own table map and not as a statement;
 /// `change`, what changed (`kind`: create, alter, rename, drop, truncate, and one each for partitions and tablespaces whose rows

@@ -11,7 +11,7 @@ use super::schema::{Definition, Quarantined};
 use super::catalog;
 use super::snapshot::{SnapshotCommand, SnapshotStatus, Snapshots, Told};
 use super::stream::{Captured, Stats, Stream};
-use super::{Config, Limits, SnapshotSettings, Start};
+use super::{Caution, Config, Limits, SnapshotSettings, Start};
 
 /// A server's changes from a position on, with the snapshots that are asked for.
 ///
@@ -110,6 +110,11 @@ impl Capture {
         self.stream.quarantined()
     }
 
+    /// What may be missing: see [`Stream::cautions`].
+    pub fn cautions(&self) -> Vec<Caution> {
+        self.stream.cautions()
+    }
+
     /// Ends a table's quarantine: see [`Stream::lift`]. What was read of the table by a snapshot and not given is void.
     pub fn lift(&mut self, definition: &Definition) -> Option<Captured> {
         if !self.ready.is_empty() || self.snapshots.holds_stream() {
@@ -136,6 +141,10 @@ impl Capture {
                 let mut told = Vec::with_capacity(rows.len());
                 for &row in rows {
                     let (database, table) = (databases.value(row), tables.value(row));
+                    // one beside a table in quarantine
+                    if !self.stream.config().captures(database, table) {
+                        continue;
+                    }
                     match serde_json::from_str::<Told<'_>>(changes.value(row)) {
                         Ok(change) => told.push((database, table, change)),
                         Err(_) => self.snapshots.table_changed(database, table),

@@ -43,6 +43,7 @@ pub use snapshot::{
     check_request as check_snapshot,
 };
 pub use stream::{Captured, Stats, Stream};
+pub use transactions::Caution;
 
 #[doc(hidden)]
 pub mod bench;

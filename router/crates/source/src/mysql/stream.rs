@@ -140,8 +140,9 @@ impl Stream {
         let now = matches!(start, Start::Now);
         let Reached { mut conn, config, server_id, position, way, end, note } =
             reach(config, &start, notes).await?;
-        // whoever takes what is read may be busy or full for a while: the server must bear that
-        conn.query("SET SESSION net_write_timeout = 3600")
+        // whoever takes what is read may be busy or full for a while, and an hour may go by before the binlog is asked for (`foresee`): the
+        // server must bear that
+        conn.query("SET SESSION net_write_timeout = 3600, wait_timeout = 7200")
             .await
             .map_err(|e| faults::wire(e, "cannot set up the connection"))?;
         history.learn(schema::catalog(&mut conn, &config, None).await?);
@@ -169,6 +170,8 @@ impl Stream {
         if goes_on {
             transactions.remember_undecided(Undecided::of_notes(notes));
             transactions.remember_passed(notes);
+            transactions.remember_missed(notes);
+            transactions.remember_cautions(notes);
         }
         transactions.by_file = way == Way::File;
         // the file of a position that was stored may be another server's
@@ -273,6 +276,10 @@ impl Stream {
                 }
                 Ok(Read::FindBranch(xid)) => {
                     self.find_branch(*xid).await?;
+                    // that it is not there is stored before it is a fault
+                    if self.transactions.has_notes() && self.transactions.building.is_whole() {
+                        self.close();
+                    }
                     continue;
                 }
                 Ok(Read::AskSpecials(table)) => {

@@ -5,6 +5,7 @@
 //! table is a fatal fault, never a guess.
 
 mod asides;
+mod cautions;
 mod queries;
 mod rows;
 mod savepoints;
@@ -26,6 +27,7 @@ use super::{Config, Limits};
 use crate::codes;
 
 pub(crate) use asides::Asides;
+pub use cautions::Caution;
 pub(crate) use undecided::{Decided, Undecided};
 pub(crate) use xa::{TakenAgain, not_again};
 
@@ -94,6 +96,7 @@ pub(crate) struct Transactions {
     specials: Option<Vec<(String, Special)>>,
     /// Where MariaDB's own events ended.
     pub(crate) asides: Asides,
+    cautions: cautions::Cautions,
     /// What tables look like, as of the position.
     pub(crate) history: History,
     /// Room for an event that was compressed.
@@ -126,6 +129,7 @@ impl Transactions {
             is_mariadb: false,
             specials: None,
             asides: Asides::default(),
+            cautions: cautions::Cautions::default(),
             history,
             inflated: Vec::new(),
             by_file: false,
@@ -148,6 +152,7 @@ impl Transactions {
     pub(crate) fn take_notes(&mut self) -> Vec<Note> {
         let mut notes = self.history.take_notes();
         notes.extend(self.take_xa_notes());
+        notes.extend(self.cautions.take_note());
         notes
     }
 

@@ -8,12 +8,14 @@ mod mariadb;
 mod mariadb_xa;
 mod position;
 mod preflight;
+mod release;
 mod schema;
 mod snapshot;
 mod statements;
 mod stream;
 mod text;
 mod types;
+mod xa_search;
 
 use std::time::Duration;
 

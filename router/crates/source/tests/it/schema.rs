@@ -13,20 +13,20 @@ use forebay_source::mysql::{
 use super::{check, config, connect, next, text};
 
 /// The server without names in its binlog.
-async fn minimal() -> Server {
+pub(super) async fn minimal() -> Server {
     Server::start(&["--binlog-row-metadata=MINIMAL"]).await.expect("a MySQL server")
 }
 
 /// What a changelog would hold.
 #[derive(Debug, Default)]
-struct Log {
-    blocks: Vec<Block>,
+pub(super) struct Log {
+    pub(super) blocks: Vec<Block>,
     position: Option<Position>,
     notes: BTreeMap<String, Vec<u8>>,
 }
 
 impl Log {
-    fn add(&mut self, captured: Captured) {
+    pub(super) fn add(&mut self, captured: Captured) {
         if let Some(block) = captured.block {
             check(&block);
             self.blocks.push(block);
@@ -42,17 +42,17 @@ impl Log {
         }
     }
 
-    fn notes(&self) -> Vec<Note> {
+    pub(super) fn notes(&self) -> Vec<Note> {
         self.notes.iter().map(|(k, v)| Note { key: k.clone(), value: Some(v.clone()) }).collect()
     }
 
-    async fn resume(&self, config: &Config) -> Stream {
+    pub(super) async fn resume(&self, config: &Config) -> Stream {
         let start = Start::At(self.position.clone().expect("a position"));
         Stream::resume(config, start, Limits::default(), &self.notes()).await.expect("a stream")
     }
 
     /// Reads until the stream has everything that the server has now.
-    async fn read(&mut self, stream: &mut Stream, server: &Server) {
+    pub(super) async fn read(&mut self, stream: &mut Stream, server: &Server) {
         let (_, _, executed) = server.binlog_end().await.expect("the server answers");
         let executed = executed.parse().expect("the server answers");
         let is_behind = |log: &Log| match &log.position {
@@ -65,17 +65,17 @@ impl Log {
     }
 
     /// Every change since the last call, in order; of the virtual tables what matters.
-    fn take(&mut self) -> Vec<String> {
+    pub(super) fn take(&mut self) -> Vec<String> {
         std::mem::take(&mut self.blocks).iter().flat_map(named).collect()
     }
 
-    fn rows(&mut self) -> Vec<String> {
+    pub(super) fn rows(&mut self) -> Vec<String> {
         self.take().into_iter().filter(|r| !r.starts_with("# ") && !r.starts_with("kept ")).collect()
     }
 }
 
 /// Changes with the names of their columns: `t +id=1,v=a`.
-fn named(block: &Block) -> Vec<String> {
+pub(super) fn named(block: &Block) -> Vec<String> {
     let mut out = Vec::new();
     for (b, r) in block.runs_in_order() {
         let batch = &block.batches[b as usize];
@@ -159,7 +159,7 @@ async fn write(conn: &mut Conn, id: u32) -> String {
     format!("t +{}", cells.join(","))
 }
 
-async fn run(conn: &mut Conn, statements: &str) {
+pub(super) async fn run(conn: &mut Conn, statements: &str) {
     for sql in statements.split("; ") {
         conn.query_drop(sql).await.unwrap_or_else(|e| panic!("{sql}: {e}"));
     }
@@ -297,7 +297,7 @@ async fn a_hidden_change_puts_one_table_aside_and_nothing_is_lost() {
     );
     assert_eq!(recovery.events(), 5);
 
-    let lifted = stream.lift(&recovery.definition().unwrap()).expect("nothing is under way");
+    let lifted = stream.lift(&recovery.definition().unwrap().unwrap()).expect("nothing is under way");
     assert!(lifted.block.is_none() && lifted.position.is_some());
     log.add(lifted);
     assert!(stream.quarantined().is_empty() && !log.notes.keys().any(|k| k.starts_with("quarantine/")));
@@ -312,7 +312,7 @@ async fn a_hidden_change_puts_one_table_aside_and_nothing_is_lost() {
 }
 
 /// As gh-ost and others do it.
-const SWAP: &str = "CREATE TABLE _t_gho LIKE t; ALTER TABLE _t_gho ADD COLUMN m INT DEFAULT 6 FIRST; \
+pub(super) const SWAP: &str = "CREATE TABLE _t_gho LIKE t; ALTER TABLE _t_gho ADD COLUMN m INT DEFAULT 6 FIRST; \
                     RENAME TABLE t TO _t_del, _t_gho TO t";
 
 #[tokio::test]
@@ -333,7 +333,7 @@ async fn a_table_that_is_swapped_while_it_stands_aside() {
     let mut recovery = Recovery::new(definition).unwrap();
     let decoded: Vec<String> = log.blocks.iter().flat_map(|b| named(&recovery.decode(b).unwrap())).collect();
     assert_eq!(decoded, ["t +n=4,id=3,w=c", "t +m=6,n=4,id=4,w=d"]);
-    log.add(stream.lift(&recovery.definition().unwrap()).expect("nothing is under way"));
+    log.add(stream.lift(&recovery.definition().unwrap().unwrap()).expect("nothing is under way"));
     log.take();
     database.exec("INSERT INTO t VALUES (1, 2, 5, 'e')").await.unwrap();
     log.read(&mut stream, &server).await;

@@ -3,8 +3,9 @@
 use forebay_kit::{Database, Server};
 use forebay_model::Fault;
 use forebay_source::codes;
-use forebay_source::mysql::{Config, Start, Stream};
+use forebay_source::mysql::{Caution, Config, Start, Stream};
 
+use super::schema::Log;
 use super::{config, connect, next, take};
 
 const STATEMENT: &str = "SET SESSION binlog_format = STATEMENT";
@@ -80,6 +81,34 @@ async fn rows_that_a_statement_changed_on_mariadb() {
         let fault = fault(&mut stream, sql).await;
         assert_eq!(fault.code(), codes::STATEMENT_EVENT, "{sql}: {fault}");
     }
+}
+
+#[tokio::test]
+async fn what_nobody_can_tell_on_mariadb_is_a_caution_that_stays() {
+    let server = forebay_kit::mariadb().await;
+    let (shop, beside, captured) = two_databases(server, "told").await;
+    let mut log = Log::default();
+    let mut stream = connect(&captured, Start::Now).await;
+    log.read(&mut stream, server).await;
+    assert_eq!(stream.cautions(), []);
+    shop.exec("INSERT INTO t VALUES (1)").await.unwrap();
+    for (count, sql) in ["UPDATE vw SET id = id + 1000", "INSERT INTO x VALUES (5)"].into_iter().enumerate() {
+        beside.exec(&format!("{STATEMENT}; {sql}")).await.unwrap();
+        log.read(&mut stream, server).await;
+        for told in [stream.cautions(), Caution::of_notes(&log.notes())] {
+            let [caution] = &told[..] else { panic!("{sql}: {told:?}") };
+            let verb = sql.split(' ').next().unwrap();
+            assert_eq!(
+                (caution.code.as_str(), caution.count),
+                (codes::STATEMENT_EVENT.name, count as u64 + 1)
+            );
+            assert!(caution.message.contains(&format!("{verb} at {}", caution.last)), "{caution:?}");
+        }
+        // in another process
+        stream = log.resume(&captured).await;
+    }
+    assert_eq!(stream.cautions()[0].count, 2);
+    assert_eq!(log.rows(), ["t +id=1"]);
 }
 
 /// Statements that change no rows, each with one behind it that does.

@@ -122,7 +122,8 @@ pub const CHECKS: &[Checked] = &[
         "gtid_mode",
         codes::GTID_OFF,
         "`gtid_mode` is ON (a demand only if the source has several hosts)",
-        "without GTIDs a position is a file and an offset, good on its own server only",
+        "without GTIDs a position is a file and an offset, good on its own server only; and a prepared XA transaction cannot be read again: one \
+         that changes captured tables, or was prepared before reading began, stops the source (`mysql.xa`)",
         "`SET PERSIST enforce_gtid_consistency = ON`, then `gtid_mode` by `OFF_PERMISSIVE` and `ON_PERMISSIVE` to `ON`",
     ),
     advice(

@@ -110,8 +110,10 @@ pub(super) fn gtid_mode(settings: &Settings, config: &Config) -> Check {
     }
     let fix = "SET PERSIST enforce_gtid_consistency = ON; SET PERSIST gtid_mode = OFF_PERMISSIVE; \
                SET PERSIST gtid_mode = ON_PERMISSIVE; SET PERSIST gtid_mode = ON";
-    let finding =
-        format!("gtid_mode is {found}: a position is a file and an offset, good on this server only");
+    let finding = format!(
+        "gtid_mode is {found}: a position is a file and an offset, good on this server only, and an XA transaction of two phases that \
+             changes captured tables stops the source, as does one that was prepared before reading began"
+    );
     if config.hosts.is_empty() {
         Check::advice(id, finding, fix)
     } else {

@@ -3,13 +3,18 @@
 //!
 //! Format: MySQL source documentation, "COM_BINLOG_DUMP", `Previous_gtids_log_event`.
 
+use std::time::Duration;
+
 use forebay_model::{Fault, Gtid, GtidSet};
+use serde::{Deserialize, Serialize};
+use tokio::time::Instant;
 
 use crate::codes;
 use crate::mysql::binlog::{
     CHECKSUM, GtidEvent, HEADER, Header, MariaDbGtid, Rotate, Xid, checksum_in_use, kinds,
 };
 use crate::mysql::cursor::{Cursor, Garbled};
+use crate::mysql::schema::Place;
 use crate::mysql::server::gtids_at;
 use crate::mysql::wire::{Conn, server_error};
 use crate::mysql::{Config, faults, identity};
@@ -17,6 +22,8 @@ use crate::mysql::{Config, faults, identity};
 const PREVIOUS_GTIDS: u8 = 35;
 /// The most that is read of the binlog in search of something: a transaction of an hour ago lies within a file or two.
 pub(super) const MOST: u64 = 8 << 30;
+/// How long somebody who stands still may wait for it.
+const LONGEST: Duration = Duration::from_secs(600);
 /// Flag of a dump: it ends with the binlog.
 const NON_BLOCKING: u16 = 1;
 
@@ -118,13 +125,45 @@ pub(crate) async fn head(config: &Config, file: &str) -> Result<Head, Fault> {
     Ok(Head { begun, previous: GtidSet::default() })
 }
 
-/// The transaction that last prepared an XA branch before a place, and MariaDB's newest of its domain before that; `None` if
-/// the binlog does not hold it, or more of it would have to be read than is.
+/// What came of looking for an XA branch.
+#[derive(Debug)]
+pub(crate) enum Looked {
+    /// The transaction that last prepared it, and MariaDB's newest of its domain before that.
+    Found(Gtid, Option<Gtid>),
+    /// It is not there, or further back than is read.
+    Missed(Missed),
+}
+
+/// A branch that was looked for in vain: while this holds, nobody need look again.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Missed {
+    /// As servers write it.
+    pub(crate) xid: String,
+    /// The server that was asked.
+    host: String,
+    /// Where the branch is committed.
+    file: String,
+    pos: u64,
+    /// The oldest file that there was: what is purged since does not bring it.
+    oldest: String,
+}
+
+impl Missed {
+    /// Whether nothing is to be found that was not there before.
+    fn holds(&self, now: &Missed) -> bool {
+        let place = |missed: &Missed| Place { file: missed.oldest.clone(), pos: 0 };
+        place(self) <= place(now) && *self == Missed { oldest: self.oldest.clone(), ..now.clone() }
+    }
+}
+
+/// Looks for the transaction that last prepared an XA branch before the place at which that is committed; `missed` says what was
+/// looked for in vain before.
 pub(crate) async fn prepared_before(
     config: &Config,
     xid: &Xid,
     (file, pos): (&str, u64),
-) -> Result<Option<(Gtid, Option<Gtid>)>, Fault> {
+    missed: Option<Missed>,
+) -> Result<Looked, Fault> {
     let mut conn = Conn::open(config).await?;
     let files = conn.query("SHOW BINARY LOGS").await;
     let files = files.map_err(|e| faults::wire(e, "cannot read the list of binlog files"))?;
@@ -133,6 +172,17 @@ pub(crate) async fn prepared_before(
     if let Some(at) = names.iter().position(|name| name == file) {
         names.truncate(at + 1);
     }
+    let now = Missed {
+        xid: xid.to_string(),
+        host: config.address(),
+        file: file.to_owned(),
+        pos,
+        oldest: names.first().cloned().unwrap_or_default(),
+    };
+    if missed.is_some_and(|missed| missed.holds(&now)) {
+        return Ok(Looked::Missed(now));
+    }
+    let deadline = Instant::now() + LONGEST;
     let mut bytes = 0;
     for name in names.iter().rev() {
         let mut scan = Scan::start(config, name).await?;
@@ -145,8 +195,8 @@ pub(crate) async fn prepared_before(
                 Seen::Prepared(prepared) if prepared == *xid => found = last.take(),
                 _ => {}
             }
-            if bytes + scan.bytes > MOST {
-                return Ok(None);
+            if bytes + scan.bytes > MOST || Instant::now() >= deadline {
+                return Ok(Looked::Missed(now));
             }
         }
         if let Some((gtid, begins)) = found {
@@ -156,11 +206,11 @@ pub(crate) async fn prepared_before(
                 }
                 None => None,
             };
-            return Ok(Some((gtid, before)));
+            return Ok(Looked::Found(gtid, before));
         }
         bytes += scan.bytes;
     }
-    Ok(None)
+    Ok(Looked::Missed(now))
 }
 
 fn look(event: &[u8], checksum: &mut bool) -> Result<Option<Seen>, Garbled> {
@@ -238,6 +288,28 @@ fn previous_gtids(body: &[u8]) -> Result<GtidSet, Garbled> {
 mod tests {
     use super::*;
     use crate::mysql::binlog::encode_set;
+
+    #[test]
+    fn what_was_not_found_is_looked_for_again_only_where_there_may_be_more() {
+        let text = str::to_owned;
+        let missed = Missed {
+            xid: text("X'61',X'',1"),
+            host: text("a:3306"),
+            file: text("binlog.000012"),
+            pos: 7,
+            oldest: text("binlog.000009"),
+        };
+        let with_oldest = |oldest: &str| Missed { oldest: text(oldest), ..missed.clone() };
+        assert!(missed.holds(&missed) && missed.holds(&with_oldest("binlog.000010")));
+        let others = [
+            with_oldest("binlog.000008"),
+            Missed { host: text("b:3306"), ..missed.clone() },
+            Missed { file: text("binlog.000013"), ..missed.clone() },
+            Missed { pos: 8, ..missed.clone() },
+            Missed { xid: text("X'62',X'',1"), ..missed.clone() },
+        ];
+        assert!(others.iter().all(|other| !missed.holds(other)));
+    }
 
     #[test]
     fn sets_are_read_as_they_are_written() {

@@ -40,12 +40,23 @@ pub(super) struct Session {
     mariadb: bool,
     /// Whether names of tables are told apart without upper and lower case.
     pub(super) fold: bool,
+    /// The default character set of the table's database, if it is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) charset: Option<String>,
 }
 
 impl Session {
-    pub(super) fn new(database: &str, modes: Modes, fold: bool) -> Self {
+    pub(super) fn new(database: &str, modes: Modes, fold: bool, charset: Option<String>) -> Self {
         let Modes { sql_mode, version, mariadb, explicit_timestamps } = modes;
-        Session { database: database.to_owned(), sql_mode, explicit_timestamps, version, mariadb, fold }
+        Session {
+            database: database.to_owned(),
+            sql_mode,
+            explicit_timestamps,
+            version,
+            mariadb,
+            fold,
+            charset,
+        }
     }
 
     /// From the `change` column; `None` in rows of before sessions were kept.

@@ -60,13 +60,15 @@ pub(crate) struct Told {
 
 impl History {
     /// Carries the history on by a statement. Answers images of `forebay.schema_changes`, one for each captured table that
-    /// it concerns; `at_us` is the transaction's time.
+    /// it concerns, and for each that is beside one in quarantine; `at_us` is the transaction's time.
     pub(crate) fn statement(&mut self, query: &Query<'_>, at_us: u64) -> Vec<Vec<u8>> {
         let said = Said::of(query, self.modes);
         let mut told = self.follow(&said);
-        told.retain(|t| self.captures(&t.key));
-        let session = Session::new(&said.database, said.modes, self.fold);
-        told.iter_mut().for_each(|t| t.change.session = Some(session.clone()));
+        told.retain(|t| self.captures(&t.key) || self.is_beside_quarantined(&t.key));
+        for Told { key, change } in &mut told {
+            let charset = self.databases.get(&key.0).cloned();
+            change.session = Some(Session::new(&said.database, said.modes, self.fold, charset));
+        }
         told.iter().map(|t| change_image(&t.key, Some(&said.text), &t.change, at_us)).collect()
     }
 
@@ -169,7 +171,7 @@ impl History {
                 for key in keys {
                     self.gone(&mut told, key);
                 }
-                self.databases.remove(&name);
+                self.set_database(name, None);
             }
             Statement::Truncate(table) => {
                 let key = key(self, &table);
@@ -183,7 +185,7 @@ impl History {
                 let name = self.key(name.as_deref().unwrap_or(&said.database), "").0;
                 let charset = charset.or_else(|| said.server_charset.clone().filter(|_| create));
                 if let (Some(charset), true) = (charset, self.watches(&name)) {
-                    self.databases.insert(name, charset);
+                    self.set_database(name, Some(charset));
                 }
             }
             Statement::Unclear { names, why } => {

@@ -12,7 +12,7 @@
 //!   fits the table map.
 //! - A table that nothing is known of is asked for in the same way, and quarantined if the answer cannot be used.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use forebay_model::{Fault, Note, TablePattern};
@@ -25,7 +25,6 @@ use super::lookup::Catalog;
 use super::note::{self, Key, Quarantined, Read, full_name};
 use super::place::Place;
 use super::version::{Misfit, Version};
-use crate::codes;
 use crate::mysql::Config;
 use crate::mysql::binlog::TableMap;
 use crate::mysql::decode::Plan;
@@ -70,8 +69,10 @@ pub(crate) struct History {
     /// `None`: there is such a table, and what it looks like is not known.
     pub(super) tables: BTreeMap<Key, Option<Version>>,
     /// Default character sets of databases.
-    pub(super) databases: HashMap<String, String>,
-    quarantined: BTreeMap<Key, Quarantined>,
+    pub(super) databases: BTreeMap<String, String>,
+    /// Whether a note has them.
+    pub(super) noted_databases: bool,
+    pub(super) quarantined: BTreeMap<Key, Quarantined>,
     /// What the server has said of its tables when the stream connected, until the stream is there.
     pub(super) catalog: Option<Catalog>,
     /// Until then: tables that were changed by a statement that is not in the binlog. Their rows may be of before or after it if they
@@ -80,7 +81,7 @@ pub(crate) struct History {
     question: Option<Question>,
     answer: Option<Answer>,
     /// Changed in the transaction at hand: tables, and quarantines.
-    staged: BTreeMap<String, Key>,
+    pub(super) staged: BTreeMap<String, Key>,
     ready: BTreeMap<String, Option<Vec<u8>>>,
     /// Table maps that were seen before may mean something else now.
     changed: bool,
@@ -95,7 +96,8 @@ impl History {
             modes: Modes::default(),
             fold: false,
             tables: BTreeMap::new(),
-            databases: HashMap::new(),
+            databases: BTreeMap::new(),
+            noted_databases: false,
             quarantined: BTreeMap::new(),
             catalog: None,
             suspects: BTreeMap::new(),
@@ -112,7 +114,10 @@ impl History {
                 Read::Table(key, version) if goes_on && history.watches(&key.0) => {
                     history.tables.insert(key, version);
                 }
-                Read::Table(..) => {
+                Read::Databases(databases) if goes_on => {
+                    (history.databases, history.noted_databases) = (databases, true);
+                }
+                Read::Table(..) | Read::Databases(_) => {
                     history.ready.insert(note.key.clone(), None);
                 }
                 Read::Quarantined(key, quarantined) => {
@@ -131,7 +136,7 @@ impl History {
     pub(crate) fn learn(&mut self, catalog: Catalog) {
         self.modes = Modes { sql_mode: 0, ..catalog.modes };
         self.fold = catalog.fold;
-        self.databases.clone_from(&catalog.databases);
+        self.learn_databases(&catalog);
         self.catalog = Some(catalog);
     }
 
@@ -265,58 +270,6 @@ impl History {
         self.answer = Some(answer);
     }
 
-    fn quarantine(&mut self, key: Key, reason: String, place: &Place, seconds: u32) -> Sight {
-        let since = place.to_string();
-        tracing::error!(
-            code = codes::QUARANTINED.name,
-            table = full_name(&key),
-            since,
-            reason,
-            "the table's events are kept undecoded from here on: say what the table looked like, and they are decoded"
-        );
-        let (database, table) = key.clone();
-        let quarantined = Quarantined { database, table, reason, since, since_seconds: seconds, events: 0 };
-        self.staged.insert(note::quarantine_key(&key), key.clone());
-        self.quarantined.insert(key.clone(), quarantined);
-        self.set(key, None);
-        Sight::Quarantined
-    }
-
-    /// One more rows event of a quarantined table is kept.
-    pub(crate) fn kept(&mut self, database: &str, table: &str) {
-        let key = self.key(database, table);
-        if let Some(quarantined) = self.quarantined.get_mut(&key) {
-            quarantined.events += 1;
-            self.staged.insert(note::quarantine_key(&key), key);
-        }
-    }
-
-    /// The tables whose events are kept undecoded.
-    pub(crate) fn quarantined(&self) -> impl Iterator<Item = &Quarantined> {
-        self.quarantined.values()
-    }
-
-    /// The table is decoded again from here on, by this version; `None` = by what the server says, and what was kept is given up.
-    /// False if it is in no quarantine.
-    pub(crate) fn lift(&mut self, database: &str, table: &str, version: Option<Version>) -> bool {
-        let key = self.key(database, table);
-        let Some(quarantined) = self.quarantined.remove(&key) else { return false };
-        let (table, events) = (full_name(&key), quarantined.events);
-        if version.is_some() {
-            tracing::info!(table, events, "the table's events are decoded again");
-        } else {
-            tracing::warn!(
-                table,
-                events,
-                "the table's kept events are given up: a snapshot reads what is there now"
-            );
-        }
-        self.staged.insert(note::quarantine_key(&key), key.clone());
-        self.set(key, version);
-        self.settle();
-        true
-    }
-
     /// Sets a table's version; `None` = not known.
     pub(super) fn set(&mut self, key: Key, version: Option<Version>) {
         let others = self.tables.len() >= OTHERS && !self.captures(&key) && !self.tables.contains_key(&key);
@@ -370,9 +323,11 @@ impl History {
     }
 
     /// Turns what was staged into notes.
-    fn settle(&mut self) {
+    pub(super) fn settle(&mut self) {
         for (name, key) in std::mem::take(&mut self.staged) {
-            let value = if name == note::schema_key(&key) {
+            let value = if name == note::DATABASES {
+                serde_json::to_vec(&self.databases).ok()
+            } else if name == note::schema_key(&key) {
                 self.tables.get(&key).map(|v| note::table_note(&key, v.as_ref()))
             } else {
                 self.quarantined.get(&key).and_then(|q| serde_json::to_vec(q).ok())
@@ -386,6 +341,9 @@ impl History {
     fn arrive(&mut self) -> bool {
         let Some(catalog) = self.catalog.take() else { return false };
         self.suspects.clear();
+        for (database, charset) in catalog.databases {
+            self.set_database(database, Some(charset));
+        }
         for (key, found) in catalog.tables {
             let known = self.tables.get(&key);
             match known {

@@ -61,6 +61,30 @@ impl SqlType {
         SqlType { name: name.to_owned(), args, unsigned: raw.unsigned, members }
     }
 
+    /// With what decides whether rows of it fit: how long texts are in bytes, and by which character set.
+    pub(super) fn said(&self, charset: Option<&str>) -> String {
+        let bytes = |charset| self.args.first().map(|&chars| chars as usize * widest(charset));
+        match (self.is_text(), charset) {
+            (false, _) => self.to_string(),
+            (true, None) => format!("{self} of an unknown character set"),
+            (true, Some(charset)) => match bytes(charset) {
+                Some(bytes) => format!("{self} of {charset}, {bytes} bytes,"),
+                None => format!("{self} of {charset}"),
+            },
+        }
+    }
+
+    /// As [`said`](Self::said), of a table map's column.
+    pub(super) fn said_of_map(raw: &RawColumn) -> String {
+        let ty = Self::of_map(raw);
+        match raw.collation {
+            Some(collation) => ty.said(Some(&of_number(collation))),
+            // bytes, and nothing says how many characters these are
+            None if ty.is_text() && !ty.args.is_empty() => format!("{} of {} bytes", ty.name, ty.args[0]),
+            None => ty.to_string(),
+        }
+    }
+
     fn of_special(code: u8, special: Special) -> Self {
         let (name, args) = match special {
             Special::Inet4 => ("inet4", vec![]),

@@ -7,10 +7,13 @@
 
 mod ahead;
 mod alter;
+mod aside;
 mod change;
 mod charsets;
 mod clauses;
 mod columns;
+mod databases;
+mod definition;
 mod follow;
 mod hidden;
 mod history;
@@ -30,11 +33,12 @@ mod version;
 mod tests;
 
 pub(crate) use ahead::{Ahead, foresee};
+pub use definition::Definition;
 pub(crate) use follow::{change_image, fuzz, kept_image};
 pub(crate) use history::{History, Sight};
 pub(crate) use images::insert;
 pub(crate) use lookup::{Lookup, catalog};
 pub use note::{QUARANTINE_NOTES, Quarantined};
 pub(crate) use place::Place;
-pub use recover::{Definition, Recovery, decode_quarantined};
+pub use recover::{Recovery, decode_quarantined};
 pub(crate) use version::Version;

@@ -1,5 +1,7 @@
 //! What the source keeps with its position about schemas: keys and forms of the notes.
 
+use std::collections::BTreeMap;
+
 use forebay_model::Note;
 use serde::{Deserialize, Serialize};
 
@@ -51,6 +53,8 @@ impl Quarantined {
 }
 
 const SCHEMA: &str = "schema/";
+/// The note of databases' default character sets.
+pub(super) const DATABASES: &str = "databases";
 /// How the keys of notes about tables in quarantine begin; what follows is `DB.TABLE`.
 pub const QUARANTINE_NOTES: &str = "quarantine/";
 
@@ -71,6 +75,8 @@ pub(super) fn table_note(key: &Key, version: Option<&Version>) -> Vec<u8> {
 pub(super) enum Read {
     Table(Key, Option<Version>),
     Quarantined(Key, Quarantined),
+    /// Default character sets.
+    Databases(BTreeMap<String, String>),
     /// It is about something else.
     Other,
     /// It is ours, and not in a form that is known.
@@ -79,6 +85,9 @@ pub(super) enum Read {
 
 pub(super) fn read(note: &Note) -> Read {
     let Some(value) = &note.value else { return Read::Other };
+    if note.key == DATABASES {
+        return serde_json::from_slice(value).map_or(Read::Unknown, Read::Databases);
+    }
     if note.key.starts_with(SCHEMA) {
         return match serde_json::from_slice::<TableNote>(value) {
             Ok(t) => Read::Table((t.database, t.table), t.version.filter(Version::is_known_form)),

@@ -2,133 +2,27 @@
 //!
 //! Pure: blocks in, blocks out. Statements about the table that lie between the kept events (as rows of
 //! `forebay.schema_changes`) carry the definition on, so that one definition serves for a span with changes in it; and so do those
-//! about other tables, which may be swapped with it.
+//! about other tables, which may be swapped with it. Where a definition does not lead on, somebody may say the next one.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use arrow_array::Array as _;
 use arrow_array::cast::AsArray as _;
 use arrow_array::types::{Int32Type, Int64Type};
-use forebay_model::{Batch, Block, Column, Fault, TableSchema, Txn, quarantine, schema_changes};
+use forebay_model::{Batch, Block, Fault, TableSchema, Txn, quarantine, schema_changes};
 
 use super::change::Session;
+use super::definition::{Definition, unusable};
 use super::follow::Said;
 use super::history::History;
-use super::lex::Modes;
 use super::note::{Key, full_name};
-use super::sqltype::SqlType;
-use super::statement::{Body, Statement, parse};
-use super::version::{ColumnDef, Misfit, Version};
+use super::version::{Misfit, Version};
 use crate::codes;
+use crate::mysql::Limits;
 use crate::mysql::binlog::{Header, RowsHead, TableMap};
 use crate::mysql::blocks::{Building, Finished, Opened, Resume};
 use crate::mysql::decode::Plan;
-use crate::mysql::wire::Conn;
-use crate::mysql::{Config, Limits};
-
-/// What a table looks like, by somebody who knows: its CREATE TABLE statement, or the server.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Definition {
-    key: Key,
-    /// `None`: nobody knows.
-    pub(crate) version: Option<Version>,
-}
-
-impl Definition {
-    /// Nobody knows what the table looked like: the events that were kept of it are given up.
-    pub fn given_up(database: &str, table: &str) -> Self {
-        Definition { key: (database.into(), table.into()), version: None }
-    }
-
-    /// Whether it is none: see [`given_up`](Self::given_up).
-    pub fn is_given_up(&self) -> bool {
-        self.version.is_none()
-    }
-
-    /// From a CREATE TABLE statement, such as SHOW CREATE TABLE prints.
-    ///
-    /// # Errors
-    /// If it is none, or holds something that is not understood.
-    pub fn of_statement(database: &str, table: &str, sql: &str) -> Result<Self, Fault> {
-        let body = match parse(sql, Modes::default()) {
-            Some(Statement::Create { body, .. }) => body.map_err(|why| unusable(database, table, &why.0))?,
-            _ => return Err(unusable(database, table, "the statement is no CREATE TABLE")),
-        };
-        let Body::Columns { elements, charset } = body else {
-            return Err(unusable(database, table, "CREATE TABLE ... LIKE does not say the columns"));
-        };
-        // without one it is the rows that must say it: the database's default is not known here
-        let version = Version::created(&elements, charset);
-        Ok(Definition { key: (database.into(), table.into()), version: Some(version) })
-    }
-
-    /// From a table schema.
-    ///
-    /// # Errors
-    /// If the type of a column is not understood.
-    pub fn of_schema(schema: &TableSchema) -> Result<Self, Fault> {
-        let mut columns = Vec::with_capacity(schema.columns.len());
-        for column in &schema.columns {
-            let ty = SqlType::of_catalog(&column.native, Modes::default())
-                .map_err(|why| unusable(&schema.database, &schema.table, &why.0))?;
-            let (name, nullable) = (column.name.clone(), column.nullable);
-            columns.push(ColumnDef { name, ty, nullable, charset: None });
-        }
-        let name = |&i: &u32| schema.columns.get(i as usize).map(|c| c.name.clone());
-        let key = schema.key.iter().filter_map(name).collect();
-        let version = Some(Version::new(columns, key, None));
-        Ok(Definition { key: (schema.database.clone(), schema.table.clone()), version })
-    }
-
-    /// What the server says now.
-    ///
-    /// # Errors
-    /// If the server cannot be reached, or does not know the table.
-    pub async fn of_server(config: &Config, database: &str, table: &str) -> Result<Self, Fault> {
-        let mut conn = Conn::open(config).await?;
-        let key: Key = (database.into(), table.into());
-        let mut catalog = super::lookup::catalog(&mut conn, config, Some(&key)).await?;
-        conn.quit().await;
-        let version = catalog.take(&key);
-        let version = version.ok_or_else(|| {
-            unusable(database, table, "the server has no such table, or the account may not see it")
-        })?;
-        Ok(Definition { key, version: Some(version) })
-    }
-
-    /// The table schema that rows written with it have; none where the table is given up.
-    pub fn table_schema(&self) -> Option<TableSchema> {
-        let Version { columns, key, .. } = self.version.as_ref()?;
-        let column = |def: &ColumnDef| Column {
-            name: def.name.clone(),
-            ty: def.ty.column_type(),
-            nullable: def.nullable,
-            native: def.ty.to_string(),
-        };
-        let at = |name: &String| columns.iter().position(|c| c.name == *name).map(|at| at as u32);
-        Some(TableSchema {
-            database: self.key.0.clone(),
-            table: self.key.1.clone(),
-            columns: columns.iter().map(column).collect(),
-            key: key.iter().filter_map(at).collect(),
-        })
-    }
-
-    /// The database.
-    pub fn database(&self) -> &str {
-        &self.key.0
-    }
-
-    /// The table.
-    pub fn table(&self) -> &str {
-        &self.key.1
-    }
-}
-
-fn unusable(database: &str, table: &str, why: &str) -> Fault {
-    Fault::new(codes::DEFINITION, format!("the definition of {database}.{table} cannot be used: {why}"))
-        .fix("give what SHOW CREATE TABLE printed when the rows were written")
-}
 
 /// Decodes the events of one table that a stretch of the changelog has kept, by one definition: see [`Recovery`].
 ///
@@ -145,6 +39,10 @@ pub struct Recovery {
     history: History,
     /// What the first kept event was written with, until that has come.
     first: Option<Definition>,
+    /// What the events behind those that the present definition fits were written with.
+    later: VecDeque<Version>,
+    /// The present definition was somebody's, and no event has needed it yet.
+    unused: bool,
     /// The place of the last statement: one about several tables is told of each.
     followed: (String, u64),
     events: u64,
@@ -160,8 +58,18 @@ impl Recovery {
     pub fn new(definition: Definition) -> Result<Self, Fault> {
         let mut history = History::new(&crate::mysql::bench::everything(), &[], false)?;
         history.set(definition.key.clone(), definition.version.clone());
-        let (key, first) = (definition.key.clone(), Some(definition));
-        Ok(Recovery { key, history, first, followed: Default::default(), events: 0, others: 0 })
+        let (key, later) = (definition.key.clone(), definition.later.clone().into());
+        let first = Some(definition);
+        Ok(Recovery {
+            key,
+            history,
+            first,
+            later,
+            unused: true,
+            followed: Default::default(),
+            events: 0,
+            others: 0,
+        })
     }
 
     /// Leaves out the first so many kept events: they are of an earlier quarantine of the table, and were decoded then.
@@ -192,9 +100,21 @@ impl Recovery {
 
     /// The table as it is after the last block, for [`Stream::lift`](crate::mysql::Stream::lift); `None` if a statement
     /// was not understood, or dropped the table, and nothing was kept since.
-    pub fn definition(&self) -> Option<Definition> {
-        let version = self.known()?.clone();
-        Some(Definition { key: self.key.clone(), version: Some(version) })
+    ///
+    /// # Errors
+    /// If definitions are left over: whoever gave them means other events than there are.
+    pub fn definition(&self) -> Result<Option<Definition>, Fault> {
+        let (known, left) = match (self.known(), self.later.len()) {
+            (None, 1..) => (self.later.front(), self.later.len() - 1),
+            (known, left) => (known, left),
+        };
+        if left > 0 {
+            let why = format!(
+                "the definition before fits all events that were kept: {left} of those given is of none of them"
+            );
+            return Err(unusable(&self.key.0, &self.key.1, &why));
+        }
+        Ok(known.map(|version| Definition::of(self.key.clone(), version.clone())))
     }
 
     /// Decodes the table's kept events in a block of the changelog. What comes out has the transactions of the kept
@@ -270,6 +190,10 @@ impl Recovery {
                 if session.fold {
                     self.history.fold_names();
                 }
+                if let Some(charset) = &session.charset {
+                    let database = self.history.key(database, "").0;
+                    self.history.databases.insert(database, charset.clone());
+                }
                 Said::again(statement, &session.database, session.modes())
             }
             None => Said::again(statement, database, self.history.modes),
@@ -287,6 +211,38 @@ impl Recovery {
         self.history.tables.get(&self.history.key(&self.key.0, &self.key.1))?.as_ref()
     }
 
+    /// A table map with what it lacks, by the present definition, or by the next one where that is over.
+    fn meant(&mut self, map: &TableMap, (file, pos): (&str, u64)) -> Result<TableMap, Fault> {
+        let fits = |known: Option<&Version>| {
+            let known = known.ok_or_else(|| {
+                "a statement between the kept events left unknown what it looks like from there on".to_owned()
+            })?;
+            if let Some(column) = known.lacks_charset(map) {
+                return Err(format!(
+                    "neither it nor the rows say which character set the column {column} has: say it as in SHOW CREATE TABLE, such as \
+                     DEFAULT CHARSET=latin1"
+                ));
+            }
+            known.fits(map).map_err(|Misfit(why)| why)?;
+            Ok(known.complete(map))
+        };
+        let mut met = fits(self.known());
+        if met.is_err()
+            && !self.unused
+            && let Some(next) = self.later.pop_front()
+        {
+            let key = self.history.key(&self.key.0, &self.key.1);
+            self.history.set(key, Some(next));
+            met = fits(self.known());
+        }
+        self.unused = false;
+        met.map_err(|why| {
+            unusable(&self.key.0, &self.key.1, &format!("at {file}:{pos}: {why}"))
+                .fix("give what SHOW CREATE TABLE printed when the rows were written; where it changed among them, each in turn: the next \
+                      one counts from the first event on that the one before does not fit")
+        })
+    }
+
     /// Decodes one kept rows event.
     fn row(
         &mut self,
@@ -300,24 +256,7 @@ impl Recovery {
         let seconds = batch.columns[5].as_primitive::<Int64Type>().value(row) as u32;
         let mariadb = from.2.gtid.as_ref().is_some_and(|g| g.domain_and_server().is_some());
         let map = TableMap::parse(bytes(3), mariadb).map_err(|_| damaged(&self.key))?;
-        let whole = if map.full {
-            map
-        } else {
-            let Some(known) = self.known() else {
-                let why = "what it looks like behind a statement between the kept events is not known; they can be given up, and read \
-                           by a snapshot";
-                return Err(unusable(&self.key.0, &self.key.1, why));
-            };
-            if let Some(column) = known.lacks_charset(&map) {
-                let why = format!(
-                    "neither it nor the rows say which character set the column {column} has: say it as in SHOW CREATE TABLE, such as \
-                     DEFAULT CHARSET=latin1"
-                );
-                return Err(unusable(&self.key.0, &self.key.1, &why));
-            }
-            known.fits(&map).map_err(|Misfit(why)| unusable(&self.key.0, &self.key.1, &why))?;
-            known.complete(&map)
-        };
+        let whole = if map.full { map } else { self.meant(&map, (from.1, from.0))? };
         let plan = Arc::new(Plan::new(&whole)?);
         let body = bytes(4);
         let head = RowsHead::parse(kind, body).map_err(|_| damaged(&self.key))?;

@@ -129,9 +129,9 @@ impl Version {
                 return Err(Misfit(format!(
                     "column {} is {} in the known definition ({}) and {} in the rows",
                     i + 1,
-                    known.ty,
+                    known.ty.said(known.charset.as_deref()),
                     known.name,
-                    SqlType::of_map(raw)
+                    SqlType::said_of_map(raw)
                 )));
             }
             if known.nullable != raw.nullable {

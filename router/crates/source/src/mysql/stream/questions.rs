@@ -8,16 +8,13 @@ use forebay_model::{Fault, Gtid};
 use super::{Captured, Stream};
 use crate::mysql::binlog::Xid;
 use crate::mysql::dump::{Dump, From};
-use crate::mysql::position::scan::prepared_before;
+use crate::mysql::position::scan::{Looked, prepared_before};
 use crate::mysql::schema::{Definition, Lookup, Quarantined};
 use crate::mysql::wire::Conn;
-use crate::mysql::{Config, identity};
-
-/// A branch's GTID, and the newest of its domain before it.
-type Found = Option<(Gtid, Option<Gtid>)>;
+use crate::mysql::{Caution, Config, identity};
 
 /// A search in the binlog under way: whoever waits for it may stop waiting, and begin again.
-pub(super) struct Search(Pin<Box<dyn Future<Output = Result<Found, Fault>> + Send>>);
+pub(super) struct Search(Pin<Box<dyn Future<Output = Result<Looked, Fault>> + Send>>);
 
 impl std::fmt::Debug for Search {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -29,6 +26,11 @@ impl Stream {
     /// Tables whose events are kept undecoded, as rows of `forebay.quarantine`.
     pub fn quarantined(&self) -> Vec<Quarantined> {
         self.transactions.history.quarantined().cloned().collect()
+    }
+
+    /// What may be missing of captured tables, where nobody can tell.
+    pub fn cautions(&self) -> Vec<Caution> {
+        self.transactions.cautions()
     }
 
     /// Ends a table's quarantine: its events are decoded from here on, by this definition. Gives the position and the notes
@@ -79,13 +81,21 @@ impl Stream {
             Some(search) => search,
             None => {
                 let (config, of) = (self.config.clone(), xid.clone());
-                let search = async move { prepared_before(&config, &of, (&file, pos)).await };
+                let missed = self.transactions.missed(&xid);
+                let search = async move { prepared_before(&config, &of, (&file, pos), missed).await };
                 self.search.insert(Search(Box::pin(search)))
             }
         };
         let found = search.0.as_mut().await;
         self.search = None;
-        self.transactions.found_branch(xid, found?);
+        let found = match found? {
+            Looked::Found(gtid, before) => Some((gtid, before)),
+            Looked::Missed(missed) => {
+                self.transactions.note_missed(missed);
+                None
+            }
+        };
+        self.transactions.found_branch(xid, found);
         Ok(())
     }
 

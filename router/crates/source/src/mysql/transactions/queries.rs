@@ -75,7 +75,7 @@ impl Transactions {
 
     /// A statement changed rows, and the binlog does not say which: a captured table may have lost them.
     #[cold]
-    pub(super) fn rows_as_text(&self, event: &Event<'_>, query: &Query<'_>) -> Result<(), Fault> {
+    pub(super) fn rows_as_text(&mut self, event: &Event<'_>, query: &Query<'_>) -> Result<(), Fault> {
         let (verb, at, database) = (query.verb(), self.at(event), String::from_utf8_lossy(query.database));
         let used = query.variables().used;
         let may_change = match &used {
@@ -95,6 +95,7 @@ impl Transactions {
         }
         let concern = match used {
             Used::Unsaid => {
+                self.cautions.statement((&verb, &database), at.clone(), event.header.seconds);
                 "neither its text nor its default database names what is captured; views and triggers of other \
                              databases that lead there are not seen"
             }

@@ -16,6 +16,8 @@ use crate::mysql::binlog::Xid;
 const XA: &str = "xa/";
 /// What those of branches begin with that have no GTID and no rows of captured tables; the branch's name follows.
 pub(super) const PASSED: &str = "xa-passed/";
+/// The key of the note of the branch that was looked for last, in vain.
+pub(super) const MISSED: &str = "xa-missed";
 /// Decisions that are remembered: more than a server has on their way at once.
 const MOST: usize = 1024;
 

@@ -7,6 +7,7 @@
 //! what may wait are read again likewise; and those of before where reading began, once they were found in the binlog.
 
 mod again;
+mod search;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
@@ -19,6 +20,7 @@ use super::{Taken, Transactions};
 use crate::codes;
 use crate::mysql::binlog::{Event, Header, Query, Xid, kinds, table_of};
 use crate::mysql::cursor::Garbled;
+use crate::mysql::position::scan::Missed;
 
 /// Bytes of events that may wait, of all branches together.
 const HELD: usize = 16 << 20;
@@ -82,6 +84,8 @@ pub(super) struct Branches {
     bytes: usize,
     /// A branch that was looked for in the binlog behind, and is not there.
     missing: Option<Xid>,
+    /// The one that was looked for last, in vain, as noted.
+    missed: Option<Missed>,
     /// To be noted with the next position.
     notes: BTreeMap<String, Option<Vec<u8>>>,
     pub(super) decided: Decided,
@@ -301,7 +305,9 @@ impl Transactions {
                     return Ok(Taken::FindBranch(Box::new(xid.clone())));
                 }
                 let why = match named {
-                    true => "the server does not have that part of its binlog any more",
+                    true => {
+                        "the binlog that the server still has does not hold it, as far back as is looked (8 GiB, ten minutes)"
+                    }
                     false => "without GTIDs it cannot be read again",
                 };
                 let what = format!(
@@ -320,16 +326,6 @@ impl Transactions {
             self.begin(event, query)?;
         }
         self.xa_give(event)
-    }
-
-    /// What became of looking for a branch, after [`Taken::FindBranch`]: its GTID, and the newest of its domain before it.
-    pub(crate) fn found_branch(&mut self, xid: Xid, found: Option<(Gtid, Option<Gtid>)>) {
-        let Some((gtid, before)) = found else {
-            self.xa.missing = Some(xid);
-            return;
-        };
-        let place = (self.position.file.clone(), self.end);
-        self.xa.wait(xid, Held::passed(gtid, before, place, false));
     }
 
     /// Transactions that were read and that the position leaves out, since nobody has decided them yet.
