@@ -27,8 +27,6 @@ pub(super) struct ApplyQuery {
     prune: bool,
     /// Take sources also whose server lacks what a source needs, and only warn of it. Default false.
     force: bool,
-    /// Take a component also in the place of another of the same version that routes use. Default false.
-    replace: bool,
 }
 
 /// How an export is written.
@@ -58,10 +56,10 @@ pub(super) async fn apply(
     Document(value): Document,
 ) -> Result<Json<Plan>, Refusal> {
     let Query(query) =
-        query.map_err(|_| Refusal::bad_request("dry_run, prune, force and replace are true or false"))?;
+        query.map_err(|_| Refusal::bad_request("dry_run, prune and force are true or false"))?;
     let mode = if query.prune { Mode::Replace } else { Mode::Merge };
     let _alone = api.changes.lock().await;
-    let how = How { mode, dry_run: query.dry_run, force: query.force, replace: query.replace };
+    let how = How { mode, dry_run: query.dry_run, force: query.force };
     Ok(Json(api.engine.apply(&value, how).await?))
 }
 
@@ -99,13 +97,13 @@ pub(super) async fn put(
     name: &str,
     value: Value,
     expect: Expect,
-    (force, replace): (bool, bool),
+    force: bool,
 ) -> Result<(Stored, bool), Refusal> {
     let _alone = api.changes.lock().await;
     let store = api.engine.store();
     let revision = store.get(kind, name)?.map_or(0, |d| d.revision);
     expect.check(&format!("{kind}.{name}"), revision)?;
-    let how = How { mode: Mode::Merge, dry_run: false, force, replace };
+    let how = How { mode: Mode::Merge, dry_run: false, force };
     api.engine.apply(&json!({ kind.as_str(): { name: value } }), how).await?;
     let gone = || Refusal::not_found(format!("{kind}.{name} is gone already"));
     Ok((store.get(kind, name)?.ok_or_else(gone)?, revision == 0))

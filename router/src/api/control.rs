@@ -13,7 +13,7 @@ use super::Api;
 use super::body::Document;
 use super::problem::{ProblemAnswer, Refusal};
 use crate::definition::SourceDef;
-use crate::engine::{OffsetTarget, TransformsRun};
+use crate::engine::{OffsetTarget, ReplayWith, TransformsRun};
 
 /// Where a route is.
 #[derive(Clone, Debug, Serialize, ToSchema)]
@@ -26,6 +26,9 @@ pub(super) struct OffsetView {
     first: u64,
     /// One past the newest.
     head: u64,
+    /// Until this offset a replay runs with the transforms that ran then; missing if it does not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    then_until: Option<u64>,
 }
 
 /// Which transforms a route ran with.
@@ -60,6 +63,12 @@ pub(super) struct OffsetRequest {
     /// offset, or a time.
     #[schema(value_type = OffsetTo)]
     to: Value,
+    /// `now` (the route's present transforms) or `then`: each event goes through the plugins' versions, settings and limits with which it
+    /// was delivered first, and what was not delivered yet through the present ones. Refused if something of then is not here any
+    /// more, or let a column out that the route may not have. Default `now`.
+    #[serde(default)]
+    #[schema(default = "now")]
+    transforms: ReplayWith,
 }
 
 /// A place in a changelog.
@@ -124,7 +133,8 @@ async fn place(api: &Api, name: &str) -> Result<OffsetView, Refusal> {
     let route = status.routes.iter().find(|route| route.name == name).ok_or_else(unknown)?;
     let first =
         status.sources.iter().find(|source| source.name == route.source).map_or(0, |source| source.first);
-    Ok(OffsetView { offset: route.offset, epoch: route.epoch, first, head: route.head })
+    let then_until = api.engine.replays_until(name)?;
+    Ok(OffsetView { offset: route.offset, epoch: route.epoch, first, head: route.head, then_until })
 }
 
 /// Stop a route until it is resumed. The changelog keeps what it misses; no other route notices.
@@ -180,7 +190,8 @@ pub(super) async fn get_offset(
     responses(
         (status = 200, description = "Its new place", body = OffsetView),
         (status = 404, description = "There is none", body = ProblemAnswer, content_type = "application/problem+json"),
-        (status = 422, description = "The changelog does not hold that place", body = ProblemAnswer, content_type = "application/problem+json"),
+        (status = 409, description = "What ran then is not known or not here any more", body = ProblemAnswer, content_type = "application/problem+json"),
+        (status = 422, description = "The changelog does not hold that place, or what ran then let a column out that the route may not have", body = ProblemAnswer, content_type = "application/problem+json"),
     )
 )]
 pub(super) async fn put_offset(
@@ -189,9 +200,10 @@ pub(super) async fn put_offset(
     Document(value): Document,
 ) -> Result<Json<OffsetView>, Refusal> {
     let request: OffsetRequest = serde_json::from_value(value).map_err(|_| {
-        Refusal::bad_request("the body has one field").suggest("write {\"to\": \"earliest\"}")
+        Refusal::bad_request("the body has `to`, and may have `transforms`, which is now or then")
+            .suggest("write {\"to\": \"earliest\"}")
     })?;
-    let offset = api.engine.set_offset(&name, target(&request.to)?).await?;
+    let offset = api.engine.set_offset(&name, target(&request.to)?, request.transforms).await?;
     api.note("offset", &format!("routes/{name}")).await?;
     // The route may have moved on since; the answer is where it was put.
     Ok(Json(OffsetView { offset, ..place(&api, &name).await? }))

@@ -73,7 +73,7 @@ async fn put(
 ) -> Result<Response, Refusal> {
     let expect = Expect::read(headers)?;
     let (stored, is_new) =
-        apply::put(api, kind, name, value, expect, (force, false)).await.map_err(|refusal| match expect {
+        apply::put(api, kind, name, value, expect, force).await.map_err(|refusal| match expect {
             Expect::Nothing => refusal,
             _ => refusal.precondition(),
         })?;

@@ -142,6 +142,7 @@ fn paths() -> OpenApiRouter<Api> {
         .routes(routes!(control::resume))
         .routes(routes!(control::transforms))
         .routes(routes!(preview::preview))
+        .routes(routes!(preview::candidate))
         .routes(routes!(control::get_offset, control::put_offset))
         .routes(routes!(dead_letters::list, dead_letters::delete_all))
         .routes(routes!(dead_letters::delete_one))
@@ -155,6 +156,7 @@ fn paths() -> OpenApiRouter<Api> {
     let plugins = OpenApiRouter::new()
         .routes(routes!(plugins::list))
         .routes(routes!(plugins::get, plugins::put, plugins::delete))
+        .routes(routes!(plugins::push))
         .routes(routes!(plugins::delete_version))
         .layer(DefaultBodyLimit::max(PLUGIN_BYTES));
     let apply = OpenApiRouter::new().routes(routes!(apply::apply)).layer(DefaultBodyLimit::max(APPLY_BYTES));

@@ -1,23 +1,22 @@
 //! Plugins: a component's bytes, uploaded as they are, checked before anything is stored.
 
 use axum::Json;
-use axum::extract::rejection::QueryRejection;
-use axum::extract::{Path, Query, State};
+use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use forebay_store::{DocKind, Document as Stored};
 use forebay_transform::PluginInfo;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use serde_json::json;
-use utoipa::{IntoParams, ToSchema};
+use utoipa::ToSchema;
 
 use super::Api;
 use super::body::{Expect, Raw, etag};
 use super::problem::{ProblemAnswer, Refusal};
 use super::{apply, documents};
-use crate::engine::PluginVersion;
+use crate::engine::UploadView;
 
 /// A plugin.
 #[derive(Clone, Debug, Serialize, ToSchema)]
@@ -28,16 +27,16 @@ pub(super) struct PluginView {
     revision: u64,
     /// When it was changed last, in milliseconds since 1970.
     changed_ms: u64,
-    /// The component's SHA-256, in hexadecimal.
+    /// The default's SHA-256, in hexadecimal: what routes run that name no version.
     sha256: String,
-    /// The component's length in bytes.
+    /// Its length in bytes.
     bytes: u64,
     /// What the component says of itself; only where one plugin is asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     about: Option<AboutView>,
     /// What was uploaded of it, newest first; only where one plugin is asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
-    versions: Option<Vec<VersionView>>,
+    versions: Option<Vec<UploadView>>,
 }
 
 /// What a component says of itself.
@@ -51,28 +50,6 @@ pub(super) struct AboutView {
     description: String,
     /// The contract that it was accepted under.
     world: String,
-}
-
-/// A version of a plugin.
-#[derive(Clone, Debug, Serialize, ToSchema)]
-pub(super) struct VersionView {
-    /// As the component says it.
-    version: String,
-    /// The component's SHA-256, in hexadecimal.
-    sha256: String,
-    /// When it was uploaded first, in milliseconds since 1970.
-    uploaded_ms: u64,
-    /// The routes that run it.
-    used_by: Vec<String>,
-}
-
-/// How a component is uploaded.
-#[derive(Clone, Copy, Debug, Default, Deserialize, IntoParams)]
-#[serde(default)]
-#[into_params(parameter_in = Query)]
-pub(super) struct ReplaceQuery {
-    /// Take it also in the place of another component of the same version that routes use. Default false.
-    replace: bool,
 }
 
 /// All plugins, by name.
@@ -134,8 +111,8 @@ pub(super) async fn get(State(api): State<Api>, Path(name): Path<String>) -> Res
     answer(&api, document, StatusCode::OK).await
 }
 
-/// Upload a component. It must be one of the world `forebay:transform` that imports nothing else. Routes that use the plugin's
-/// newest version go on with it from their next transaction. What was uploaded before stays, by its version.
+/// Upload a component and make it the plugin's default: routes that name no version go on with it from their next transaction. It must
+/// be one of the world `forebay:transform` that imports nothing else. What was uploaded before stays.
 #[utoipa::path(
     put, path = "/v1/plugins/{name}", tag = "plugins", operation_id = "putPlugin",
     request_body(content = String, content_type = "application/wasm", description = "The component's bytes, as they are; at most 64 MiB"),
@@ -143,7 +120,6 @@ pub(super) async fn get(State(api): State<Api>, Path(name): Path<String>) -> Res
         ("name" = String, Path, description = "The plugin's name"),
         ("if-match" = Option<String>, Header, description = "The ETag that the change is made for"),
         ("if-none-match" = Option<String>, Header, description = "`*`: only if there is none"),
-        ReplaceQuery,
     ),
     responses(
         (status = 200, description = "Changed, or so already", body = PluginView),
@@ -157,15 +133,33 @@ pub(super) async fn put(
     State(api): State<Api>,
     Path(name): Path<String>,
     headers: HeaderMap,
-    query: Result<Query<ReplaceQuery>, QueryRejection>,
     Raw(bytes): Raw,
 ) -> Result<Response, Refusal> {
-    let Query(query) = query.map_err(|_| Refusal::bad_request("`replace` is true or false"))?;
     let expect = Expect::read(&headers)?;
     let value = json!({ "wasm": BASE64.encode(&bytes) });
-    let (document, is_new) =
-        apply::put(&api, DocKind::Plugins, &name, value, expect, (false, query.replace)).await?;
+    let (document, is_new) = apply::put(&api, DocKind::Plugins, &name, value, expect, false).await?;
     answer(&api, document, if is_new { StatusCode::CREATED } else { StatusCode::OK }).await
+}
+
+/// Upload a component, and change nothing that runs: a route runs it once its definition names it, as `write` says. It becomes the
+/// plugin's default where no route runs the default; a plugin that is not there is made.
+#[utoipa::path(
+    post, path = "/v1/plugins/{name}/versions", tag = "plugins", operation_id = "pushPlugin",
+    request_body(content = String, content_type = "application/wasm", description = "The component's bytes, as they are; at most 64 MiB"),
+    params(("name" = String, Path, description = "The plugin's name")),
+    responses(
+        (status = 200, description = "It is here", body = UploadView),
+        (status = 413, description = "It is too long", body = ProblemAnswer, content_type = "application/problem+json"),
+        (status = 422, description = "It is no component that can run here, and why", body = ProblemAnswer, content_type = "application/problem+json"),
+    )
+)]
+pub(super) async fn push(
+    State(api): State<Api>,
+    Path(name): Path<String>,
+    Raw(bytes): Raw,
+) -> Result<Json<UploadView>, Refusal> {
+    let _alone = api.changes.lock().await;
+    Ok(Json(api.engine.push_plugin(&name, bytes.to_vec()).await?))
 }
 
 /// Delete a plugin. Refused while a route uses it.
@@ -189,17 +183,17 @@ pub(super) async fn delete(
     documents::delete(&api, DocKind::Plugins, &name, &headers).await
 }
 
-/// Delete a version of a plugin. Refused for the newest, and while a route runs it.
+/// Delete a version of a plugin. Refused for the default, and while a route runs it.
 #[utoipa::path(
     delete, path = "/v1/plugins/{name}/versions/{version}", tag = "plugins", operation_id = "deletePluginVersion",
     params(
         ("name" = String, Path, description = "The plugin's name"),
-        ("version" = String, Path, description = "The version, as the component says it"),
+        ("version" = String, Path, description = "The version, as the component says it, or `sha256:` and at least 8 digits of its hash"),
     ),
     responses(
         (status = 204, description = "Deleted"),
         (status = 404, description = "There is none", body = ProblemAnswer, content_type = "application/problem+json"),
-        (status = 409, description = "It is the newest, or a route runs it", body = ProblemAnswer, content_type = "application/problem+json"),
+        (status = 409, description = "It is the default, or a route runs it", body = ProblemAnswer, content_type = "application/problem+json"),
     )
 )]
 pub(super) async fn delete_version(
@@ -222,14 +216,8 @@ async fn answer(api: &Api, document: Stored, status: StatusCode) -> Result<Respo
     let looking = tokio::task::spawn_blocking(move || host.inspect(&bytes));
     let about = looking.await.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()))?;
     let tag = (header::ETAG, etag(document.revision));
-    let versions = api.engine.plugin_versions(&document.name)?.into_iter();
-    let versions = versions.map(|(PluginVersion { version, sha256, uploaded_ms }, used_by)| VersionView {
-        version,
-        sha256,
-        uploaded_ms,
-        used_by,
-    });
+    let versions = api.engine.plugin_versions(&document.name)?;
     let mut view = PluginView::new(document, size, Some(about));
-    view.versions = Some(versions.collect());
+    view.versions = Some(versions);
     Ok((status, [tag], Json(view)).into_response())
 }

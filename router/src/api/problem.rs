@@ -136,6 +136,10 @@ fn status_of(fault: &Fault) -> StatusCode {
         (_, code) if code == engine::codes::UNKNOWN => StatusCode::NOT_FOUND,
         (_, code) if code == engine::codes::VERSION_TAKEN => StatusCode::CONFLICT,
         (_, code) if code == engine::codes::BAD_OFFSET => StatusCode::UNPROCESSABLE_ENTITY,
+        (_, code) if code == engine::codes::PAST_MISSING || code == engine::codes::HISTORY_LOST => {
+            StatusCode::CONFLICT
+        }
+        (_, code) if code == engine::codes::EXPOSED => StatusCode::UNPROCESSABLE_ENTITY,
         (_, code) if code == engine::codes::NO_LOG => StatusCode::CONFLICT,
         (_, code) if code == mysql::SNAPSHOT_UNKNOWN => StatusCode::NOT_FOUND,
         (_, code) if code == engine::codes::NOT_QUARANTINED || code == mysql::DEFINITION => {

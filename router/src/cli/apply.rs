@@ -24,9 +24,6 @@ pub(super) struct Apply {
     /// Take sources also whose server lacks what a source needs; it is printed as a note.
     #[arg(long)]
     force: bool,
-    /// Take components also in the place of others of the same version that routes use.
-    #[arg(long)]
-    replace: bool,
     #[command(flatten)]
     remote: Remote,
 }
@@ -44,8 +41,8 @@ impl Apply {
         let mut wanted = definition::from_yaml(&text)
             .with_context(|| format!("{} is not YAML that Forebay can read", self.file.display()))?;
         embed_plugins(&mut wanted, &folder);
-        let Apply { prune, force, replace, .. } = self;
-        let path = format!("/v1/apply?dry_run={dry_run}&prune={prune}&force={force}&replace={replace}");
+        let Apply { prune, force, .. } = self;
+        let path = format!("/v1/apply?dry_run={dry_run}&prune={prune}&force={force}");
         let answer = Client::new(&self.remote)?.send_json(Method::POST, &path, &wanted).await?;
         if self.remote.json {
             return print(&format!("{}\n", serde_json::to_string_pretty(&answer)?));

@@ -84,9 +84,9 @@ impl Client {
         if text.is_empty() { Ok(Value::Null) } else { Ok(serde_json::from_str(&text)?) }
     }
 
-    /// Puts bytes as they are.
-    pub(super) async fn put_bytes(&self, path: &str, kind: &str, bytes: Vec<u8>) -> Result<Value, Failure> {
-        let request = self.request(Method::PUT, path).header("content-type", kind).body(bytes);
+    /// Posts bytes as they are.
+    pub(super) async fn post_bytes(&self, path: &str, kind: &str, bytes: Vec<u8>) -> Result<Value, Failure> {
+        let request = self.request(Method::POST, path).header("content-type", kind).body(bytes);
         Ok(self.send(request).await?.json().await?)
     }
 }

@@ -14,9 +14,10 @@ use crate::definition;
 /// Run transforms over a route's latest events, and deliver nothing.
 #[derive(Debug, Args)]
 pub(super) struct Preview {
-    /// The route.
-    route: String,
-    /// A YAML file with the transforms to try, as a list or below `transforms`. Default: the route's own.
+    /// The route. Not needed for a file that holds one.
+    route: Option<String>,
+    /// A YAML file with what to try: a whole route, which need not exist (alone, or below `routes` as in definitions), or transforms for
+    /// the route, as a list or below `transforms`. Default: the route as it is.
     #[arg(long, short)]
     file: Option<PathBuf>,
     /// On so many events, at most 10000.
@@ -29,20 +30,56 @@ pub(super) struct Preview {
 impl Preview {
     pub(super) async fn run(self) -> Result<(), Failure> {
         let mut body = json!({ "last": self.last });
+        let mut candidate = None;
         if let Some(file) = &self.file {
             let text =
                 std::fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
             let mut value = definition::from_yaml(&text)
                 .with_context(|| format!("{} is not YAML that Forebay can read", file.display()))?;
-            let below = value.get_mut("transforms").map(Value::take);
-            body["transforms"] = below.unwrap_or(value);
+            candidate = whole_route(&mut value, self.route.as_deref())?;
+            if candidate.is_none() {
+                let below = value.get_mut("transforms").map(Value::take);
+                body["transforms"] = below.unwrap_or(value);
+            }
         }
-        let path = format!("/v1/routes/{}/preview", self.route);
+        let path = match (candidate, &self.route) {
+            (Some((name, route)), _) => {
+                body["route"] = route;
+                if let Some(name) = name {
+                    body["name"] = json!(name);
+                }
+                "/v1/preview".to_owned()
+            }
+            (None, Some(route)) => format!("/v1/routes/{route}/preview"),
+            (None, None) => {
+                let what =
+                    "say which route: forebay preview ROUTE, or -f with a file that holds a whole route";
+                return Err(anyhow::anyhow!(what).into());
+            }
+        };
         let answer = Client::new(&self.remote)?.send_json(Method::POST, &path, &body).await?;
         if self.remote.json {
             return print(&format!("{}\n", serde_json::to_string_pretty(&answer)?));
         }
         print(&told(&answer))
+    }
+}
+
+/// The route that a file holds, with its name if it has one; `None` if the file holds transforms.
+fn whole_route(file: &mut Value, wanted: Option<&str>) -> anyhow::Result<Option<(Option<String>, Value)>> {
+    if file.get("source").is_some() {
+        return Ok(Some((wanted.map(str::to_owned), file.take())));
+    }
+    let Some(routes) = file.get_mut("routes").and_then(Value::as_object_mut) else { return Ok(None) };
+    let names: Vec<String> = routes.keys().cloned().collect();
+    let name = match (wanted, names.as_slice()) {
+        (Some(wanted), _) => wanted.to_owned(),
+        (None, [only]) => only.clone(),
+        (None, _) => anyhow::bail!("the file has the routes {}: say which", names.join(", ")),
+    };
+    match routes.get_mut(&name) {
+        Some(route) => Ok(Some((Some(name), route.take()))),
+        None => anyhow::bail!("the file has no route {name}; it has {}", names.join(", ")),
     }
 }
 

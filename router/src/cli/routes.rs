@@ -35,6 +35,9 @@ pub(super) struct Replay {
     /// earliest, head, an offset, or a time such as 2026-11-21T10:00:00Z.
     #[arg(long)]
     from: String,
+    /// now: the route's present transforms. then: those that each event was delivered with first.
+    #[arg(long, default_value = "now", value_parser = ["now", "then"])]
+    transforms: String,
     #[command(flatten)]
     remote: Remote,
 }
@@ -68,10 +71,15 @@ impl Replay {
             }
         };
         let path = format!("/v1/routes/{}/offset", self.route);
-        let answer = Client::new(&self.remote)?.send_json(Method::PUT, &path, &json!({ "to": to })).await?;
+        let body = json!({ "to": to, "transforms": self.transforms });
+        let answer = Client::new(&self.remote)?.send_json(Method::PUT, &path, &body).await?;
         if self.remote.json {
             return print(&format!("{answer}\n"));
         }
-        print(&format!("{}: delivers from offset {}\n", self.route, answer["offset"]))
+        let then = match &answer["then_until"] {
+            Value::Null => String::new(),
+            end => format!(", until offset {end} with the transforms that ran then"),
+        };
+        print(&format!("{}: delivers from offset {}{then}\n", self.route, answer["offset"]))
     }
 }

@@ -251,13 +251,13 @@ pub struct RouteDef {
 
 /// A use of a plugin.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
+#[serde(from = "WrittenTransform", deny_unknown_fields)]
 pub struct TransformDef {
-    /// The plugin.
+    /// The plugin; `mask@0.1.0` says the `version`, too.
     #[schema(example = "mask")]
     pub plugin: String,
     /// Which upload of the plugin: its version, as the component says it, or `sha256:` and at least 8 digits of its hash. Default: the
-    /// newest.
+    /// plugin's default, which is what its definition names.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(example = "0.1.0")]
     pub version: Option<String>,
@@ -269,6 +269,30 @@ pub struct TransformDef {
     /// What it may use. Default: as the fields say.
     #[serde(default, skip_serializing_if = "is_default")]
     pub limits: LimitsDef,
+}
+
+/// A use of a plugin as it may be spelt.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WrittenTransform {
+    plugin: String,
+    #[serde(default)]
+    version: Option<String>,
+    #[serde(default)]
+    config: Map<String, Value>,
+    #[serde(default)]
+    limits: LimitsDef,
+}
+
+impl From<WrittenTransform> for TransformDef {
+    fn from(written: WrittenTransform) -> Self {
+        let WrittenTransform { plugin, version, config, limits } = written;
+        let (plugin, version) = match (version, plugin.split_once('@')) {
+            (None, Some((plugin, version))) => (plugin.to_owned(), Some(version.to_owned())),
+            (version, _) => (plugin, version),
+        };
+        TransformDef { plugin, version, config, limits }
+    }
 }
 
 /// What a use of a plugin may use at once. More ends the call; the event that caused it goes to the dead letters.

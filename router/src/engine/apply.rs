@@ -16,8 +16,6 @@ pub struct How {
     pub dry_run: bool,
     /// Take sources also whose server lacks what a source needs: it will be mended.
     pub force: bool,
-    /// Take a component also in the place of another of the same version that routes use.
-    pub replace: bool,
 }
 
 /// Why definitions were not taken.

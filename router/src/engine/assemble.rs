@@ -19,6 +19,7 @@ use super::history::TransformRun;
 use super::ingest::Begin;
 use super::letters::Letters;
 use super::meters::Meters;
+use super::replay::Past;
 use super::route::{Progress, Route};
 use super::select::Selection;
 use super::versions;
@@ -129,6 +130,32 @@ pub(super) async fn open_chain(parts: &Parts, name: &str, setup: &Setup) -> Resu
     Ok(Chain::new(name.to_owned(), source, setup.guard.clone(), parts.store.clone(), steps))
 }
 
+/// Transforms as they ran once, to be bound.
+pub(super) async fn open_past(parts: &Parts, name: &str, runs: &[TransformRun]) -> Result<Vec<Step>, Fault> {
+    let mut steps = Vec::with_capacity(runs.len());
+    for run in runs {
+        let transform = TransformDef {
+            plugin: run.plugin.clone(),
+            version: None,
+            config: run.config.clone(),
+            limits: run.limits.clone(),
+        };
+        let opened = load(parts, &transform, run.sha256.clone(), None).await;
+        let (plugin, limits) = opened.map_err(|fault| past(run, fault))?;
+        let mut step = with_config(&transform, plugin, limits).map_err(|fault| past(run, fault))?;
+        step.meter = parts.meters.of(name, &run.plugin);
+        steps.push(step);
+    }
+    Ok(steps)
+}
+
+/// Why what ran once cannot run now.
+fn past(run: &TransformRun, fault: Fault) -> Fault {
+    let what = format!("{} {} ({}), which ran then, cannot run now", run.plugin, run.version, run.sha256);
+    let fix = "upload that component again (forebay plugin push), or replay with the present transforms";
+    Fault::new(codes::PAST_MISSING, what).cause(fault).fix(fix)
+}
+
 /// Opens a route's plugins and sink.
 pub(super) async fn open_route(
     parts: &Parts,
@@ -160,6 +187,7 @@ pub(super) async fn open_route(
         parts: parts.clone(),
         setup,
         next: None,
+        past: Past::default(),
         last: None,
         sink,
         letters: Letters::new(parts.store.clone(), def.source.clone(), name.to_owned(), limit, window),
@@ -171,6 +199,10 @@ pub(super) async fn open_route(
 /// One transform as it is stored, with its secrets resolved.
 pub(super) async fn open_step(parts: &Parts, transform: &TransformDef) -> Result<Step, Fault> {
     let (plugin, limits) = open_plugin(parts, transform).await?;
+    with_config(transform, plugin, limits)
+}
+
+fn with_config(transform: &TransformDef, plugin: Plugin, limits: Limits) -> Result<Step, Fault> {
     let (config, missing) = definition::resolve_config(&transform.config, &definition::resolve_secret);
     if let Some((_, fault)) = missing.into_iter().next() {
         return Err(fault);

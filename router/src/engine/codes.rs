@@ -27,6 +27,20 @@ pub const BAD_OFFSET: Code = Code {
     meaning: "The offset that was asked for is not in the changelog.",
 };
 
+/// A component that ran once.
+pub const PAST_MISSING: Code = Code {
+    name: "engine.past_missing",
+    class: Class::Fatal,
+    meaning: "A replay with the transforms that ran then needs a component or a secret that is not here any more; nothing was delivered with others.",
+};
+
+/// A route's history before its oldest entry.
+pub const HISTORY_LOST: Code = Code {
+    name: "engine.history_lost",
+    class: Class::Fatal,
+    meaning: "It is no longer known which transforms a route ran with then: a hundred changes are remembered.",
+};
+
 /// The data directory.
 pub const DATA_DIR: Code =
     Code { name: "engine.data_dir", class: Class::Fatal, meaning: "The data directory cannot be used." };
@@ -97,6 +111,8 @@ pub const ALL: &[Code] = &[
     UNKNOWN,
     PANIC,
     BAD_OFFSET,
+    PAST_MISSING,
+    HISTORY_LOST,
     DATA_DIR,
     UNREADABLE,
     NO_LOG,

@@ -7,7 +7,6 @@ use forebay_store::Checkpoint;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::route;
 use super::status::{CountsView, PluginStatus, RouteStatus, SourceState, SourceStatus, Status};
 use super::supervise::{RunningRoute, RunningSource};
 use super::{Engine, TransformsRun, assemble, codes, history};
@@ -46,7 +45,7 @@ impl Engine {
     /// # Errors
     /// If there is no such route, or the store fails.
     pub async fn pause(&self, name: &str) -> Result<(), Fault> {
-        self.change_route(name, |at| Ok(Checkpoint { paused: true, ..at })).await
+        self.change_route(name, async |at| Ok(Checkpoint { paused: true, ..at })).await
     }
 
     /// Starts a paused or failed route.
@@ -54,46 +53,20 @@ impl Engine {
     /// # Errors
     /// If there is no such route, or the store fails.
     pub async fn resume(&self, name: &str) -> Result<(), Fault> {
-        self.change_route(name, |at| Ok(Checkpoint { paused: false, ..at })).await
-    }
-
-    /// Moves a route's offset; counts begin anew, and so does its epoch. Returns the offset that it came to.
-    ///
-    /// # Errors
-    /// If there is no such route, or the changelog does not hold the offset.
-    pub async fn set_offset(&self, name: &str, target: OffsetTarget) -> Result<Offset, Fault> {
-        let log = self.log_of_route(name).await?;
-        let chosen = match target {
-            OffsetTarget::Earliest => log.first(),
-            OffsetTarget::Head => log.head(),
-            OffsetTarget::Offset(offset) => offset,
-            OffsetTarget::TimeMs(ms) => log.offset_at(ms.saturating_mul(1000)).await?,
-        };
-        self.change_route(name, |at| {
-            let (first, head) = (log.first(), log.head());
-            if !(first..=head).contains(&chosen) {
-                let what = format!("offset {chosen} is not in the changelog, which holds {first} to {head}");
-                return Err(
-                    Fault::new(codes::BAD_OFFSET, what).fix("choose one that is, or earliest or head")
-                );
-            }
-            Ok(Checkpoint { paused: at.paused, ..route::begin(chosen, Some(at), &log) })
-        })
-        .await?;
-        Ok(chosen)
+        self.change_route(name, async |at| Ok(Checkpoint { paused: false, ..at })).await
     }
 
     /// Stops a route, changes its checkpoint durably, and starts it again.
-    async fn change_route(
+    pub(super) async fn change_route(
         &self,
         name: &str,
-        change: impl FnOnce(Checkpoint) -> Result<Checkpoint, Fault>,
+        change: impl AsyncFnOnce(Checkpoint) -> Result<Checkpoint, Fault>,
     ) -> Result<(), Fault> {
         let changed = {
             let mut running = self.inner.running.lock().await;
             running.routes.remove(name).ok_or_else(|| no_route(name))?.stop().await;
             let checkpoints = &self.inner.parts.checkpoints;
-            match change(checkpoints.get(name).unwrap_or_default()) {
+            match change(checkpoints.get(name).unwrap_or_default()).await {
                 Ok(checkpoint) => checkpoints.set_now(name, checkpoint).await,
                 Err(fault) => Err(fault),
             }
@@ -103,18 +76,20 @@ impl Engine {
         changed.and(started)
     }
 
-    async fn log_of_route(&self, name: &str) -> Result<Log, Fault> {
-        let running = self.inner.running.lock().await;
-        let source = &running.routes.get(name).ok_or_else(|| no_route(name))?.def.source;
-        running.sources.get(source).and_then(|s| s.log.clone()).ok_or_else(|| no_log(source))
-    }
-
     /// A route with its source and that one's changelog.
     pub(super) async fn route_and_source(&self, name: &str) -> Result<(Log, RouteDef, SourceDef), Fault> {
         let running = self.inner.running.lock().await;
         let def = running.routes.get(name).ok_or_else(|| no_route(name))?.def.clone();
         let source = running.sources.get(&def.source).ok_or_else(|| no_log(&def.source))?;
         Ok((source.log.clone().ok_or_else(|| no_log(&def.source))?, def, source.def.clone()))
+    }
+
+    /// A source and its changelog.
+    pub(super) async fn source_and_log(&self, name: &str) -> Result<(Log, SourceDef), Fault> {
+        let log = self.log_of_source(name).await?;
+        let running = self.inner.running.lock().await;
+        let source = running.sources.get(name).ok_or_else(|| no_log(name))?;
+        Ok((log, source.def.clone()))
     }
 
     /// The changelog of a source.
@@ -131,6 +106,15 @@ impl Engine {
     pub async fn transforms_of(&self, name: &str) -> Result<Vec<TransformsRun>, Fault> {
         self.inner.running.lock().await.routes.get(name).ok_or_else(|| no_route(name))?;
         history::read(&self.inner.parts.store, name)
+    }
+
+    /// Up to which offset a route runs with the transforms of then; `None` = it does not.
+    ///
+    /// # Errors
+    /// If the store fails.
+    pub fn replays_until(&self, name: &str) -> Result<Option<Offset>, Fault> {
+        let at = self.inner.parts.checkpoints.get(name).unwrap_or_default();
+        super::replay::until(&self.inner.parts.store, name, &at)
     }
 
     /// What nobody is to see of a source without asking for it.

@@ -20,6 +20,7 @@ mod pii;
 mod position;
 mod preview;
 mod quarantine;
+mod replay;
 mod retention;
 mod route;
 mod select;
@@ -45,12 +46,13 @@ pub use apply::{ApplyError, How};
 pub use control::OffsetTarget;
 pub use history::{TransformRun, TransformsRun};
 pub use preview::Preview;
+pub use replay::ReplayWith;
 pub use status::{
     CountsView, FaultView, PluginStatus, PositionView, RouteState, RouteStatus, SourceState, SourceStatus,
     Status,
 };
 pub use tail::Tail;
-pub use versions::PluginVersion;
+pub use versions::UploadView;
 
 pub(crate) use status::now_us;
 

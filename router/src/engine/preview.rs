@@ -10,15 +10,15 @@ use forebay_changelog::Log;
 use forebay_model::{Batch, Block, Class, Fault, Offset, TableSchema, split_key_changes};
 use forebay_transform::{Place, Plan};
 use serde::Serialize;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 use utoipa::ToSchema;
 
 use super::chain::{self, Bound, Step};
 use super::deliver::block_events;
 use super::route::halves;
 use super::select::Selection;
-use super::{Engine, assemble, letters, pii};
-use crate::definition::{Guard, RouteDef, TransformDef};
+use super::{ApplyError, Engine, assemble, letters, pii};
+use crate::definition::{Existing, Guard, Mode, RouteDef, SourceDef, TransformDef, check};
 
 /// Events that are shown with their fields.
 const SAMPLES: usize = 20;
@@ -112,13 +112,37 @@ impl Engine {
         if let Some(transforms) = transforms {
             def.transforms = transforms;
         }
-        let guard = Guard::new(&source, &def);
+        self.try_on(name, &log, &def, &source, last).await
+    }
+
+    /// Runs the transforms of a route that need not exist over the latest events that it would read.
+    ///
+    /// # Errors
+    /// What is wrong with the route, as an apply would say it; if a plugin is not there, or the changelog cannot be read.
+    pub async fn preview_of(&self, name: &str, route: &Value, last: u64) -> Result<Preview, ApplyError> {
+        let existing = Existing::read(self.store(), &self.inner.parts.data_dir)?;
+        let checked = check(&json!({ "routes": { name: route } }), &existing, Mode::Merge);
+        let mut routes = checked.finish().map_err(ApplyError::Problems)?.definitions.routes;
+        let def = routes.remove(name).expect("a route without problems is there");
+        let (log, source) = self.source_and_log(&def.source).await?;
+        Ok(self.try_on(name, &log, &def, &source, last).await?)
+    }
+
+    async fn try_on(
+        &self,
+        name: &str,
+        log: &Log,
+        def: &RouteDef,
+        source: &SourceDef,
+        last: u64,
+    ) -> Result<Preview, Fault> {
+        let guard = Guard::new(source, def);
         let mut steps = Vec::with_capacity(def.transforms.len());
         for transform in &def.transforms {
             steps.push(assemble::open_step(&self.inner.parts, transform).await?);
         }
-        let blocks = latest(&log, &Selection::new(Some(name), def.tables.clone()), last).await?;
-        let mut trial = Trial::new(&def, guard, steps);
+        let blocks = latest(log, &Selection::new(Some(name), def.tables.clone()), last).await?;
+        let mut trial = Trial::new(def, guard, steps);
         for block in &blocks {
             trial.pass(block).await?;
         }

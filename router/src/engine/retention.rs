@@ -9,6 +9,7 @@ use forebay_store::DocKind;
 
 use super::Engine;
 use super::kept::first_kept;
+use super::replay;
 use crate::definition::RouteDef;
 
 /// How often, unless a changelog is full.
@@ -53,9 +54,24 @@ impl Engine {
             if let Err(fault) = trim(&log, |head| claimed(&name, head)).await {
                 tracing::error!(source = name, code = fault.code().name, "{fault}");
             }
+            for (route, _) in routes.iter().filter(|(_, def)| def.source == name) {
+                if let Err(fault) = self.forget(route, log.first()).await {
+                    tracing::error!(route, code = fault.code().name, "{fault}");
+                }
+            }
             full |= log.state().paused.is_some();
         }
         full
+    }
+}
+
+impl Engine {
+    /// What ran with events that are gone is not needed any more.
+    async fn forget(&self, route: &str, first: Offset) -> Result<(), Fault> {
+        if replay::forget(self.store(), route, first).await? {
+            self.store().sweep_plugins().await?;
+        }
+        Ok(())
     }
 }
 

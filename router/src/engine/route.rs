@@ -19,6 +19,7 @@ use super::deliver::{block_events, deliver};
 use super::history;
 use super::letters::{self, Letter, Letters};
 use super::pii;
+use super::replay::Past;
 use super::select::Selection;
 use super::status::{FaultView, RouteState, now_us};
 
@@ -72,6 +73,8 @@ pub(super) struct Route {
     pub(super) setup: watch::Receiver<Setup>,
     /// The transforms that take over with the next transaction.
     pub(super) next: Option<Chain>,
+    /// What ran when the events that come were delivered first.
+    pub(super) past: Past,
     /// The last transaction that went through the transforms.
     pub(super) last: Option<Told>,
 }
@@ -125,6 +128,8 @@ impl Route {
             at.offset = mark.offset;
         }
         let from = held.map_or(at.offset, |mark| mark.offset.max(at.offset));
+        self.past = Past::read(&self.parts.store, &self.name, at.epoch)?;
+        self.go_back(from).await?;
         history::record(&self.parts.store, &self.name, (at.epoch, from), self.chain.told()).await?;
         let mut reader = self.log.reader(at.offset)?.wanting(self.wanted());
         let appetite = self.sink.appetite();
@@ -141,7 +146,7 @@ impl Route {
             let mark = Mark { epoch: at.epoch, offset: at.offset };
             let mut delivery = Delivery { mark, blocks: Vec::with_capacity(blocks.len()) };
             let mut failed = None;
-            for block in blocks {
+            for block in blocks.into_iter().flat_map(|block| self.past.cut(block)).collect::<Vec<_>>() {
                 if let Err(fault) = self.take_over(&block, (at.epoch, at.offset.max(block.first))).await {
                     failed = Some(fault);
                     break;
@@ -200,11 +205,18 @@ impl Route {
         Ok(())
     }
 
-    /// Lets the next transforms take over, unless the block goes on with a transaction that the present ones have begun.
+    /// Lets the transforms of then take over where a replay has come to them; else the next ones, unless the block goes on with a
+    /// transaction that those before have begun.
     async fn take_over(&mut self, block: &Block, at: (u64, Offset)) -> Result<(), Fault> {
         let told = |txn: Option<&Txn>| txn.map(|txn| Told::new(&block.origin, txn));
         let goes_on = self.last.is_some() && self.last == told(block.origin.txns.first());
-        if let Some(next) = self.next.take_if(|_| !goes_on) {
+        let before = self.past.runs;
+        if self.go_back(at.1).await? {
+            if self.past.runs != before {
+                history::record(&self.parts.store, &self.name, at, self.chain.told()).await?;
+            }
+        } else if let Some(next) = self.next.take_if(|_| !goes_on) {
+            self.past.runs = None;
             history::record(&self.parts.store, &self.name, at, next.told()).await?;
             self.chain = next;
             tracing::info!(route = self.name, offset = at.1, "other transforms from here on");

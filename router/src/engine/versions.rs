@@ -1,18 +1,22 @@
-//! The uploads of a plugin: each version, as the component says it, is one component, by its hash.
+//! The uploads of a plugin: components by their hash, which never change.
 //!
-//! The newest upload is the plugin's definition; older ones stay for the routes that name them, and can be named again.
+//! One of them is the plugin's default, its definition; routes that name no version run it. A push adds an upload and changes nothing
+//! that runs. What a version means never changes either: it is the component that was first uploaded with it, and another
+//! one that says the same of itself is named by its hash.
 
 use std::collections::BTreeMap;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
 use forebay_model::{Class, Code, Fault};
 use forebay_store::{DocKind, Store};
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Value, json};
 use utoipa::ToSchema;
 
 use super::status::now_us;
-use super::{Engine, codes};
-use crate::definition::{Existing, Problem, RouteDef, TransformDef, Wanted, child};
+use super::{ApplyError, Engine, How, codes};
+use crate::definition::{Mode, Problem, RouteDef, TransformDef, Wanted, child};
 
 /// Versions of one plugin that are kept; of those that no route uses the oldest go.
 const VERSIONS: usize = 20;
@@ -20,11 +24,11 @@ const PREFIX: &str = "version/";
 /// What a hash begins with where a version can stand.
 const HASH: &str = "sha256:";
 
-/// Other bytes under a version that is in use.
+/// An upload that has to stay.
 pub const TAKEN: Code = Code {
-    name: "plugin.version_taken",
+    name: "plugin.version_in_use",
     class: Class::Fatal,
-    meaning: "Another component of this version was uploaded before, and routes use it.",
+    meaning: "A version of a plugin cannot be deleted: it is the plugin's default, or a route runs it.",
 };
 
 /// A version that is not here.
@@ -47,6 +51,16 @@ pub struct PluginVersion {
 
 fn owner(plugin: &str) -> String {
     format!("plugins/{plugin}")
+}
+
+fn key(upload: &PluginVersion) -> String {
+    format!("{PREFIX}{}", upload.sha256)
+}
+
+/// The hash of a plugin's default.
+fn default(store: &Store, plugin: &str) -> Result<Option<String>, Fault> {
+    let document = store.get(DocKind::Plugins, plugin)?;
+    Ok(document.and_then(|d| d.value["sha256"].as_str().map(str::to_owned)))
 }
 
 /// A plugin's uploads, newest first.
@@ -80,19 +94,20 @@ pub(super) fn wanted(store: &Store, transform: &TransformDef, wanted: &Wanted) -
     };
     let Some(version) = &transform.version else { return Ok(sha256) };
     let mut all = known(store, name)?;
-    if let Some(along) = wanted.versions.get(name) {
-        all.retain(|known| known.version != *along);
+    if let Some(along) = wanted.versions.get(name)
+        && !all.iter().any(|known| known.sha256 == sha256)
+    {
         all.insert(0, PluginVersion { version: along.clone(), sha256, uploaded_ms: u64::MAX });
     }
     pick(name, version, &all)
 }
 
 fn pick(plugin: &str, wanted: &str, known: &[PluginVersion]) -> Result<String, Fault> {
-    let is_it = |v: &&PluginVersion| match wanted.strip_prefix(HASH) {
-        Some(prefix) => v.sha256.starts_with(prefix),
-        None => v.version == wanted,
+    let found: Vec<&PluginVersion> = match wanted.strip_prefix(HASH) {
+        Some(prefix) => known.iter().filter(|v| v.sha256.starts_with(prefix)).collect(),
+        // the first upload that said so
+        None => known.iter().rev().filter(|v| v.version == wanted).take(1).collect(),
     };
-    let found: Vec<&PluginVersion> = known.iter().filter(is_it).collect();
     let fault = |what: String| {
         let all: Vec<&str> = known.iter().map(|v| v.version.as_str()).collect();
         Fault::new(UNKNOWN, what).fix(format!("it has {}", all.join(", ")))
@@ -111,29 +126,26 @@ fn users(store: &Store, routes: &BTreeMap<String, RouteDef>, plugin: &str, sha25
     users.map(|(name, _)| name.clone()).collect()
 }
 
-/// The problem with other bytes under a version that routes use.
-pub(super) fn taken(store: &Store, existing: &Existing, wanted: &Wanted) -> Vec<Problem> {
-    let routes = existing.routes();
-    let mut problems = Vec::new();
-    for (plugin, version) in &wanted.versions {
-        let sha256 = wanted.definitions.plugins.get(plugin).and_then(|p| p.sha256.as_deref());
-        let known = known(store, plugin).unwrap_or_default();
-        let old = known.iter().find(|old| old.version == *version && Some(old.sha256.as_str()) != sha256);
-        let Some(old) = old else { continue };
-        let users = users(store, &routes, plugin, &old.sha256);
-        if !users.is_empty() {
-            let message = format!(
-                "version {version} of {plugin} is another component, {}, which runs in {}",
-                &old.sha256[..12.min(old.sha256.len())],
-                users.join(", ")
-            );
-            problems.push(
-                Problem::new(TAKEN, child("plugins", plugin), message)
-                    .suggest("give the new one another version, or apply it with `replace`"),
-            );
-        }
+/// What a route writes as `plugin` to run an upload.
+fn written(plugin: &str, upload: &PluginVersion, known: &[PluginVersion]) -> String {
+    match pick(plugin, &upload.version, known) {
+        Ok(sha256) if sha256 == upload.sha256 => format!("{plugin}@{}", upload.version),
+        _ => format!("{plugin}@{HASH}{}", &upload.sha256[..16.min(upload.sha256.len())]),
     }
-    problems
+}
+
+/// An upload and what it is in use for.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct UploadView {
+    /// The upload.
+    #[serde(flatten)]
+    pub upload: PluginVersion,
+    /// What a route writes as `plugin` to run it: with its version, or with its hash where the version is another component's.
+    pub write: String,
+    /// Whether routes that name no version run it.
+    pub default: bool,
+    /// The routes that run it.
+    pub used_by: Vec<String>,
 }
 
 impl Engine {
@@ -150,57 +162,88 @@ impl Engine {
                 sha256: sha256.clone(),
                 uploaded_ms: now_us() / 1000,
             };
-            if known.iter().any(|old| old.version == now.version && old.sha256 == now.sha256) {
+            if known.iter().any(|old| old.sha256 == now.sha256) {
                 continue;
             }
-            let mut notes =
-                vec![(format!("{PREFIX}{version}"), Some(serde_json::to_value(&now).expect("plain data")))];
+            let mut notes = vec![(key(&now), Some(serde_json::to_value(&now).expect("plain data")))];
             let routes = self.defined(DocKind::Routes)?;
-            let others: Vec<_> = known.iter().filter(|old| old.version != now.version).collect();
-            let unused = others.iter().rev().filter(|v| users(store, &routes, plugin, &v.sha256).is_empty());
-            let surplus = unused.take((others.len() + 1).saturating_sub(VERSIONS));
-            notes.extend(surplus.map(|old| (format!("{PREFIX}{}", old.version), None)));
+            let default = default(store, plugin)?;
+            let is_unused = |v: &&PluginVersion| {
+                default.as_deref() != Some(&v.sha256) && users(store, &routes, plugin, &v.sha256).is_empty()
+            };
+            let surplus = (known.len() + 1).saturating_sub(VERSIONS);
+            notes.extend(known.iter().rev().filter(is_unused).take(surplus).map(|old| (key(old), None)));
             store.set_notes(&owner(plugin), notes).await?;
         }
         Ok(())
     }
 
-    /// A plugin's uploads, newest first, each with the routes that run it.
+    /// A plugin's uploads, newest first.
     ///
     /// # Errors
     /// If the store fails.
-    pub fn plugin_versions(&self, plugin: &str) -> Result<Vec<(PluginVersion, Vec<String>)>, Fault> {
+    pub fn plugin_versions(&self, plugin: &str) -> Result<Vec<UploadView>, Fault> {
         let routes = self.defined(DocKind::Routes)?;
-        let with_users = |v: PluginVersion| {
-            let users = users(self.store(), &routes, plugin, &v.sha256);
-            (v, users)
+        let (known, default) = (known(self.store(), plugin)?, default(self.store(), plugin)?);
+        let view = |upload: &PluginVersion| UploadView {
+            write: written(plugin, upload, &known),
+            default: default.as_deref() == Some(&upload.sha256),
+            used_by: users(self.store(), &routes, plugin, &upload.sha256),
+            upload: upload.clone(),
         };
-        Ok(known(self.store(), plugin)?.into_iter().map(with_users).collect())
+        Ok(known.iter().map(view).collect())
     }
 
-    /// Deletes an upload that is neither the newest nor used. Whether it was there.
+    /// Adds an upload to a plugin, and makes the plugin if there is none. What routes run stays as it is: the upload becomes the default
+    /// only where no route runs the default.
     ///
     /// # Errors
-    /// [`TAKEN`] if it is the newest or a route runs it; if the store fails.
+    /// What is wrong with the component; if the store fails.
+    pub async fn push_plugin(&self, plugin: &str, bytes: Vec<u8>) -> Result<UploadView, ApplyError> {
+        let routes: BTreeMap<String, RouteDef> = self.defined(DocKind::Routes)?;
+        let names_none = |t: &TransformDef| t.plugin == plugin && t.version.is_none();
+        let sha256 = if routes.values().any(|route| route.transforms.iter().any(names_none)) {
+            let (host, component) = (self.host().clone(), bytes.clone());
+            let inspected = tokio::task::spawn_blocking(move || host.inspect(&component)).await;
+            let problem = |fault| vec![Problem::of_fault(child("plugins", plugin), &fault)];
+            let info = inspected
+                .expect("inspecting a plugin does not panic")
+                .map_err(|fault| ApplyError::Problems(problem(fault)))?;
+            let _alone = self.inner.changes.lock().await;
+            let sha256 = self.store().put_plugin(bytes).await?.sha256;
+            let upload = (info.version, sha256.clone());
+            self.remember_versions(&BTreeMap::from([(plugin.to_owned(), upload)])).await?;
+            self.store().sweep_plugins().await?;
+            self.store().audit("api", "push", &format!("plugins/{plugin}")).await?;
+            Some(sha256)
+        } else {
+            let value = json!({ "plugins": { plugin: { "wasm": BASE64.encode(&bytes) } } });
+            self.apply(&value, How { mode: Mode::Merge, dry_run: false, force: false }).await?;
+            default(self.store(), plugin)?
+        };
+        let mut uploads = self.plugin_versions(plugin)?.into_iter();
+        let pushed = uploads.find(|view| Some(&view.upload.sha256) == sha256.as_ref());
+        Ok(pushed.ok_or_else(|| Fault::new(UNKNOWN, format!("plugin {plugin} was deleted meanwhile")))?)
+    }
+
+    /// Deletes an upload that is neither the default nor used. Whether it was there.
+    ///
+    /// # Errors
+    /// [`TAKEN`] if it is the default or a route runs it; if the store fails.
     pub async fn delete_plugin_version(&self, plugin: &str, version: &str) -> Result<bool, Fault> {
         let _alone = self.inner.changes.lock().await;
-        let Some((old, users)) =
-            self.plugin_versions(plugin)?.into_iter().find(|(known, _)| known.version == version)
-        else {
-            return Ok(false);
-        };
-        let document = self.store().get(DocKind::Plugins, plugin)?;
-        let is_newest = document.is_some_and(|d| d.value["sha256"] == old.sha256.as_str());
-        if is_newest || !users.is_empty() {
-            let why = if is_newest {
-                "it is the newest".to_owned()
-            } else {
-                format!("{} runs it", users.join(", "))
+        let Ok(sha256) = pick(plugin, version, &known(self.store(), plugin)?) else { return Ok(false) };
+        let mut uploads = self.plugin_versions(plugin)?.into_iter();
+        let Some(old) = uploads.find(|view| view.upload.sha256 == sha256) else { return Ok(false) };
+        if old.default || !old.used_by.is_empty() {
+            let why = match old.used_by.is_empty() {
+                true => "it is the default".to_owned(),
+                false => format!("{} runs it", old.used_by.join(", ")),
             };
             let what = format!("version {version} of {plugin} cannot go: {why}");
-            return Err(Fault::new(TAKEN, what).fix("upload a newer one, or change the routes first"));
+            return Err(Fault::new(TAKEN, what).fix("make another the default, or change the routes first"));
         }
-        self.store().set_notes(&owner(plugin), vec![(format!("{PREFIX}{version}"), None)]).await?;
+        self.store().set_notes(&owner(plugin), vec![(key(&old.upload), None)]).await?;
         self.store().sweep_plugins().await?;
         self.store().audit("api", "delete", &format!("plugins/{plugin}/versions/{version}")).await?;
         Ok(true)

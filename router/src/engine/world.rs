@@ -99,11 +99,6 @@ impl Engine {
             let ours = |problem: &Problem| is_changed || problem.code == pii::EXPOSED.name;
             problems.into_iter().filter(ours).for_each(|problem| checked.note(problem));
         }
-        // last: what is wrong with a plugin keeps its routes from being looked at
-        if !how.replace {
-            let taken = versions::taken(self.store(), existing, &checked.wanted);
-            taken.into_iter().for_each(|problem| checked.note(problem));
-        }
         warnings
     }
 

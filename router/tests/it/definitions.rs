@@ -88,11 +88,8 @@ async fn what_only_the_world_can_tell_is_told_too() {
     rig.apply(&definitions(json!({ "plugin": "mask", "config": config }), json!({ "mask": plugin("mask") })))
         .await;
     let told = problems(&rig, &json!({ "plugins": { "mask": plugin("filter") } })).await;
-    let (taken, of_route): (Vec<_>, Vec<_>) = told.iter().partition(|(path, _)| path == "plugins.mask");
     let in_config = |path: &str| path.starts_with("routes.r.transforms[0].config");
-    assert!(!of_route.is_empty() && of_route.iter().all(|(path, _)| in_config(path)), "{told:?}");
-    // both components say that they are of one version, and the one of them runs
-    assert!(taken.len() == 1 && taken[0].1 == "plugin.version_taken", "{told:?}");
+    assert!(!told.is_empty() && told.iter().all(|(path, _)| in_config(path)), "{told:?}");
     let everything = json!({ "sources": {}, "plugins": {}, "routes": {} });
     let answer = rig.forebay.api("POST", "/v1/apply?prune=true", Some(&everything)).await.unwrap();
     assert_eq!(answer.status, 200, "{}", answer.text());

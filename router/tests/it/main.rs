@@ -14,6 +14,7 @@ mod large;
 mod pii;
 mod plugins;
 mod quarantine;
+mod replay;
 mod rig;
 mod snapshots;
 mod source;

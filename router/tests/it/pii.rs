@@ -171,7 +171,8 @@ async fn a_version_of_a_table_that_would_expose_a_column_stops_its_route_before_
     assert_eq!(told.iter().map(|r| r["after"]["id"].as_u64().unwrap()).collect::<Vec<_>>(), [1, 2, 3, 4, 5]);
     assert!(!json!(told).to_string().contains(EMAIL));
     assert_eq!(told[3]["after"]["phone"], "555-2", "what is allowed arrives");
-    assert!(!json!(told[..3]).to_string().contains("555"));
+    // not in the whole record: a time may hold these digits
+    assert!(told[..3].iter().all(|r| !json!([r["before"], r["after"]]).to_string().contains("555")));
 }
 
 #[tokio::test(flavor = "multi_thread")]

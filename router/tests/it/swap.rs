@@ -154,25 +154,77 @@ async fn a_route_runs_the_version_that_it_names() {
         async move { rig.forebay.api("DELETE", &path, None).await.unwrap().status.as_u16() }
     };
     assert_eq!([delete(2).await, delete(1).await, delete(5).await], [409, 409, 404]);
-    // other bytes of a version that runs: only if they are meant
+    // what a version means does not change: other bytes that say the same are another component
     let mut other = marker_bytes(1);
     other.extend([0, 2, 1, b'x']);
-    let upload = json!({ "plugins": { "marker": bytes(&other) } });
-    let answer = rig.forebay.api("POST", "/v1/apply", Some(&upload)).await.unwrap();
-    assert_eq!(answer.status, 422, "{}", answer.text());
-    assert!(answer.text().contains("plugin.version_taken"), "{}", answer.text());
-    let answer = rig.forebay.api("POST", "/v1/apply?replace=true", Some(&upload)).await.unwrap();
-    // the route that names the old bytes by their hash would lose them
-    assert_eq!(answer.status, 422, "{}", answer.text());
+    rig.apply(&json!({ "plugins": { "marker": bytes(&other) } })).await;
+    let routes = |plugin: &Value| -> Vec<Value> {
+        plugin["versions"].as_array().unwrap().iter().map(|v| v["used_by"].clone()).collect()
+    };
+    let all = rig.forebay.api("GET", "/v1/plugins/marker", None).await.unwrap().json();
+    assert_eq!(routes(&all), [json!([]), json!([]), json!(["new", "old"])], "{all}");
+    assert!(all["versions"][0]["write"].as_str().unwrap().starts_with("marker@sha256:"), "{all}");
     rig.apply(&json!({ "routes": { "new": route("new", Value::Null) } })).await;
-    let answer = rig.forebay.api("POST", "/v1/apply?replace=true", Some(&upload)).await.unwrap();
-    assert_eq!(answer.status, 200, "{}", answer.text());
+    let all = rig.forebay.api("GET", "/v1/plugins/marker", None).await.unwrap().json();
+    assert_eq!(routes(&all), [json!(["new"]), json!([]), json!(["old"])], "{all}");
     rig.database.exec("INSERT INTO t VALUES (2)").await.unwrap();
     for route in ["old", "new"] {
         rig.passed(route, 2).await;
         assert_eq!(records(&rig.file(route).1)[1]["after"]["version"], "1");
     }
     assert_eq!(delete(2).await, 204);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_push_adds_a_version_and_a_route_that_names_it_swaps() {
+    let rig = Rig::new().await;
+    rig.database.exec("CREATE TABLE t (id BIGINT PRIMARY KEY)").await.unwrap();
+    let push = |component: Vec<u8>| {
+        let path = rig.forebay.folder().join("marker.wasm");
+        std::fs::write(&path, component).unwrap();
+        let file = path.to_str().unwrap().to_owned();
+        said(&rig, &["plugin", "push", &file])
+    };
+    let (file, path) = rig.file("changes");
+    let route = |plugin: &str| rig.route(file.clone(), json!([{ "plugin": plugin }]));
+    let version = |n: u8| format!("0.1.0-marker.for.the.tests.of.plugins.that.change.{n}");
+    let told = push(marker_bytes(1));
+    assert!(told.contains(&format!("write `plugin: marker@{}`", version(1))), "{told}");
+    rig.apply(&json!({ "sources": { "db": rig.source(json!({})) }, "routes": { "file": route("marker") } }))
+        .await;
+    // a route that names no version goes on with what it has
+    let told = push(marker_bytes(2));
+    assert!(told.contains(&format!("file goes on with marker@{}", version(1))), "{told}");
+    assert!(told.contains(&format!("write `plugin: marker@{}`", version(2))), "{told}");
+    rig.database.exec("INSERT INTO t VALUES (1)").await.unwrap();
+    rig.passed("file", 1).await;
+    rig.apply(&json!({ "routes": { "file": route(&format!("marker@{}", version(2))) } })).await;
+    let stored = rig.forebay.api("GET", "/v1/routes/file", None).await.unwrap().json();
+    assert_eq!(stored["transforms"], json!([{ "plugin": "marker", "version": version(2) }]));
+    rig.database.exec("INSERT INTO t VALUES (2)").await.unwrap();
+    rig.passed("file", 2).await;
+    // rebuilt without another version: kept beside, and said how it is named
+    let mut rebuilt = marker_bytes(2);
+    rebuilt.extend([0, 2, 1, b'x']);
+    let told = push(rebuilt);
+    assert!(
+        told.contains("is another component already") && told.contains("`plugin: marker@sha256:"),
+        "{told}"
+    );
+    let write = told.split("`plugin: ").nth(1).unwrap().split('`').next().unwrap();
+    rig.database.exec("INSERT INTO t VALUES (3)").await.unwrap();
+    rig.passed("file", 3).await;
+    rig.apply(&json!({ "routes": { "file": route(write) } })).await;
+    rig.database.exec("INSERT INTO t VALUES (4)").await.unwrap();
+    rig.passed("file", 4).await;
+    let versions: Vec<Value> = records(&path).iter().map(|r| r["after"]["version"].clone()).collect();
+    assert_eq!(versions, ["1", "2", "2", "2"]);
+    let runs = history(&rig).await;
+    assert!(runs.len() == 3 && write.contains(&runs[2]["transforms"][0]["sha256"].as_str().unwrap()[..16]));
+    let told = said(&rig, &["plugin", "list"]);
+    assert_eq!(told.lines().count(), 3, "{told}");
+    let line = told.lines().find(|line| line.contains("used by file")).unwrap();
+    assert!(line.starts_with(write), "{told}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -189,7 +241,7 @@ async fn a_preview_says_what_would_happen_and_delivers_nothing() {
     rig.apply(&json!({
         "sources": { "db": rig.source(json!({ "tags": tags })) },
         "plugins": { "mask": plugin("mask"), "marker": marker(1), "hostile": plugin("hostile") },
-        "routes": { "file": rig.route(file, mask("email")) },
+        "routes": { "file": rig.route(file.clone(), mask("email")) },
     }))
     .await;
     let rows: Vec<String> = (1..=30).map(|i| format!("({i}, 'a{i}@example.org', 'w{i}')")).collect();
@@ -211,6 +263,33 @@ async fn a_preview_says_what_would_happen_and_delivers_nothing() {
     let change = json!([{ "image": "after", "column": "email", "from": "(pii)", "to": "x" }]);
     assert_eq!(own["samples"][0]["changes"], change, "{own}");
     assert_eq!(own["tables"][0]["plans"][0]["replaces"], json!(["email"]));
+    // the same route, as one that does not exist yet
+    let candidate = |name: &str, route: Value| {
+        let (rig, body) = (&rig, json!({ "name": name, "route": route, "last": 10 }));
+        async move { rig.forebay.api("POST", "/v1/preview", Some(&body)).await.unwrap() }
+    };
+    let (elsewhere, other) = rig.file("elsewhere");
+    let answer = candidate("new", rig.route(elsewhere, mask("email"))).await;
+    assert_eq!((answer.status.as_u16(), &answer.json()), (200, &own), "{}", answer.text());
+    assert_eq!(candidate("file", rig.route(file, mask("email"))).await.status, 200);
+    let yaml = rig.forebay.folder().join("route.yaml");
+    let document = json!({ "routes": { "new": rig.route(rig.file("elsewhere").0, mask("email")) } });
+    std::fs::write(&yaml, document.to_string()).unwrap();
+    let told = said(&rig, &["preview", "-f", yaml.to_str().unwrap(), "--last", "10", "--json"]);
+    assert_eq!(serde_json::from_str::<Value>(&told).unwrap(), own);
+    let mut wrong = rig.route(rig.file("elsewhere").0, mask("email"));
+    wrong["source"] = json!("nowhere");
+    let answer = candidate("new", wrong).await;
+    assert_eq!(
+        (answer.status.as_u16(), &answer.json()["path"]),
+        (422, &json!("routes.new.source")),
+        "{}",
+        answer.text()
+    );
+    assert!(
+        !other.with_extension("ndjson").exists()
+            && rig.status().await["routes"].as_array().unwrap().len() == 1
+    );
     // a candidate that would let the column out shows nothing
     let leaks = preview(json!({ "transforms": mask("word") })).await;
     assert!(
@@ -231,6 +310,14 @@ async fn a_preview_says_what_would_happen_and_delivers_nothing() {
     assert_eq!((&after["counts"], &after["offset"]), (&before["counts"], &before["offset"]));
     assert_eq!(after["dead_letters"], 0);
     assert_eq!(records(&path).len(), 30);
+}
+
+/// What the command line says to an order that it carries out.
+fn said(rig: &Rig, args: &[&str]) -> String {
+    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_forebay"));
+    let told = command.args(args).args(["--url", &rig.forebay.url()]).output().unwrap();
+    assert!(told.status.success(), "{}", String::from_utf8_lossy(&told.stderr));
+    String::from_utf8(told.stdout).unwrap()
 }
 
 fn values(txn: u64, rows: u64) -> String {

@@ -31,19 +31,28 @@ pub(crate) fn forget(tx: &WriteTransaction, owner: &str) -> Result<(), Failure> 
     Ok(())
 }
 
-/// The hashes of components that notes of plugins name.
+/// The hashes of components that notes name (as `sha256`, wherever it stands): uploads of plugins, and what routes ran with. A note
+/// that says it is `gone` needs none.
 pub(crate) fn named_components(tx: &WriteTransaction) -> Result<Vec<String>, Failure> {
-    let table = tx.open_table(NOTES)?;
     let mut named = Vec::new();
-    for entry in table.range(("plugins/", "")..)? {
-        let (key, value) = entry?;
-        if !key.value().0.starts_with("plugins/") {
-            break;
+    for entry in tx.open_table(NOTES)?.iter()? {
+        let note: Value = decode(entry?.1.value())?;
+        if note["gone"] != true {
+            hashes(&note, &mut named);
         }
-        let note: Value = decode(value.value())?;
-        named.extend(note["sha256"].as_str().map(str::to_owned));
     }
     Ok(named)
+}
+
+fn hashes(value: &Value, named: &mut Vec<String>) {
+    match value {
+        Value::Object(fields) => {
+            named.extend(fields.get("sha256").and_then(Value::as_str).map(str::to_owned));
+            fields.values().for_each(|value| hashes(value, named));
+        }
+        Value::Array(items) => items.iter().for_each(|item| hashes(item, named)),
+        _ => {}
+    }
 }
 
 fn keys(

@@ -8,10 +8,10 @@ use serde_json::{Value, json};
 
 use super::super::client::Client;
 use super::super::{Failure, Remote};
-use super::{print, size};
+use super::print;
 use crate::workbench;
 
-/// Upload a component.
+/// Upload a component. What routes run stays as it is: a route runs it once its definition names it.
 #[derive(Debug, Args)]
 pub(in crate::cli) struct Push {
     /// The component.
@@ -23,7 +23,7 @@ pub(in crate::cli) struct Push {
     remote: Remote,
 }
 
-/// Show the server's plugins.
+/// Show the server's plugins: each version, what a route writes to run it, and which routes do.
 #[derive(Debug, Args)]
 pub(in crate::cli) struct List {
     #[command(flatten)]
@@ -41,30 +41,43 @@ impl Push {
             }
         };
         let client = Client::new(&self.remote)?;
-        let before = plugin(&client, &name).await?;
-        let answer = client.put_bytes(&format!("/v1/plugins/{name}"), "application/wasm", bytes).await?;
-        let routes = users(&client, &name).await?;
+        let path = format!("/v1/plugins/{name}/versions");
+        let pushed = client.post_bytes(&path, "application/wasm", bytes).await?;
+        let plugin: Value = client.get(&format!("/v1/plugins/{name}")).await?;
         if self.remote.json {
-            return print(&format!("{:#}\n", json!({ "plugin": answer, "routes": routes })));
+            return print(&format!("{:#}\n", json!({ "pushed": pushed, "plugin": plugin })));
         }
-        let about = &answer["about"];
-        let same = before.is_some_and(|before| before["sha256"] == answer["sha256"]);
-        let mut out = format!(
-            "{name}: {} {}, {}, revision {}{}\n",
-            about["name"].as_str().unwrap_or(&name),
-            about["version"].as_str().unwrap_or_default(),
-            size(answer["bytes"].as_u64().unwrap_or_default()),
-            answer["revision"],
-            if same { ", as it was" } else { "" }
-        );
-        out += &match routes.is_empty() {
-            true => {
-                format!("no route uses it yet: `transforms: [ {{ plugin: {name}, config: {{ ... }} }} ]`\n")
-            }
-            false => format!("used by {}\n", routes.join(", ")),
-        };
-        print(&out)
+        print(&told(&name, &pushed, &plugin))
     }
+}
+
+/// What was pushed, who runs it, and what to write so that others do.
+fn told(name: &str, pushed: &Value, plugin: &Value) -> String {
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let (write, version) = (text(&pushed["write"]), text(&pushed["version"]));
+    let mut out = format!("{name}: {version}, {}\n", short(&pushed["sha256"]));
+    if write != format!("{name}@{version}") {
+        out +=
+            &format!("version {version} is another component already, and stays that: this one is {write}\n");
+    }
+    for other in plugin["versions"].as_array().into_iter().flatten() {
+        if other["sha256"] != pushed["sha256"] && !routes(other).is_empty() {
+            out += &format!("{} goes on with {}\n", routes(other).join(", "), text(&other["write"]));
+        }
+    }
+    out += &match routes(pushed).as_slice() {
+        [] => format!("no route runs it yet: write `plugin: {write}` in a route's transforms, and apply\n"),
+        users => format!("{} runs it\n", users.join(", ")),
+    };
+    out
+}
+
+fn routes(version: &Value) -> Vec<&str> {
+    version["used_by"].as_array().into_iter().flatten().filter_map(Value::as_str).collect()
+}
+
+fn short(sha256: &Value) -> String {
+    format!("sha256 {}", sha256.as_str().and_then(|sum| sum.get(..12)).unwrap_or_default())
 }
 
 impl List {
@@ -77,36 +90,17 @@ impl List {
         let mut out = String::new();
         for plugin in plugins["items"].as_array().into_iter().flatten() {
             let name = plugin["name"].as_str().unwrap_or_default();
-            let routes = users(&client, name).await?;
-            out += &format!(
-                "{name:<20} revision {:<4} {:<12} {}  {}\n",
-                plugin["revision"].to_string(),
-                size(plugin["bytes"].as_u64().unwrap_or_default()),
-                plugin["sha256"].as_str().and_then(|sum| sum.get(..12)).unwrap_or_default(),
-                if routes.is_empty() {
-                    "used by no route".to_owned()
-                } else {
-                    format!("used by {}", routes.join(", "))
-                }
-            );
+            let about: Value = client.get(&format!("/v1/plugins/{name}")).await?;
+            for version in about["versions"].as_array().into_iter().flatten() {
+                let users = match routes(version).as_slice() {
+                    [] => "used by no route".to_owned(),
+                    users => format!("used by {}", users.join(", ")),
+                };
+                let default = if version["default"] == true { "default" } else { "" };
+                let write = version["write"].as_str().unwrap_or_default();
+                out += &format!("{write:<32} {} {default:<8} {users}\n", short(&version["sha256"]));
+            }
         }
         print(if out.is_empty() { "no plugins\n" } else { &out })
     }
-}
-
-/// What the server's list says of a plugin.
-async fn plugin(client: &Client, name: &str) -> Result<Option<Value>, Failure> {
-    let all: Value = client.get("/v1/plugins").await?;
-    Ok(all["items"].as_array().into_iter().flatten().find(|plugin| plugin["name"] == name).cloned())
-}
-
-/// The routes that use a plugin.
-async fn users(client: &Client, name: &str) -> Result<Vec<String>, Failure> {
-    let routes: Value = client.get("/v1/routes").await?;
-    let uses = |route: &&Value| {
-        let transforms = route.pointer("/definition/transforms");
-        transforms.and_then(Value::as_array).is_some_and(|all| all.iter().any(|t| t["plugin"] == name))
-    };
-    let routes = routes["items"].as_array().into_iter().flatten().filter(uses);
-    Ok(routes.filter_map(|route| route["name"].as_str().map(str::to_owned)).collect())
 }

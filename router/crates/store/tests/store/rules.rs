@@ -196,3 +196,16 @@ fn only_the_owner_may_read_the_file() {
     let _store = open(&path);
     assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
 }
+
+#[tokio::test]
+async fn what_a_note_names_is_kept_until_the_note_says_that_it_is_gone() {
+    let (_dir, path) = place();
+    let store = open(&path);
+    let stored = store.put_plugin(b"abc".to_vec()).await.unwrap();
+    let note = |gone: bool| serde_json::json!({ "gone": gone, "transforms": [{ "sha256": stored.sha256 }] });
+    let says = |note| store.set_notes("routes/r", vec![("transforms/1".to_owned(), Some(note))]);
+    says(note(false)).await.unwrap();
+    assert_eq!(store.sweep_plugins().await.unwrap(), 0);
+    says(note(true)).await.unwrap();
+    assert_eq!(store.sweep_plugins().await.unwrap(), 1);
+}
