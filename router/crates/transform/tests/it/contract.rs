@@ -254,3 +254,18 @@ async fn the_plan_may_name_another_key() {
     let applied = bind("key_is_note", &table).await.unwrap().apply(&input, &place()).await.unwrap();
     assert_eq!(applied.batch.table.key, [1]);
 }
+
+/// `note`, that can be NULL, is retyped to one that cannot, and its cells come back as they came.
+#[tokio::test]
+async fn null_does_not_stay_in_a_column_that_the_plan_says_cannot_be_null() {
+    let table = notes();
+    assert!(table.columns[1].nullable);
+    let mut binding = bind("key_is_note", &table).await.unwrap();
+    assert!(!binding.output().columns[1].nullable);
+    let fault = binding.apply(&inserts(&table, &[Some("x"), None]), &place()).await.unwrap_err();
+    assert_eq!(fault.code(), codes::BAD_OUTPUT, "{fault}");
+    let words = "column `note`: NULL came back as it came, and the plan says that the column cannot be NULL";
+    assert!(fault.message().contains(words), "{fault}");
+    // the event without NULL passes
+    binding.apply(&inserts(&table, &[Some("x")]), &place()).await.unwrap();
+}
