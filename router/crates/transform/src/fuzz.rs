@@ -49,7 +49,9 @@ pub fn output(bytes: &[u8]) -> Came {
         let mut end = start + 1 + bytes.below(batch.rows() - start);
         end += usize::from(batch.kinds.get(end) == Some(&Kind::After));
         let output = bytes.output(&checked, &batch, start..end);
+        let rejects = output.rejects.len();
         let Ok(piece) = Piece::new(&checked, &batch, start..end, output) else { return Came::BadOutput };
+        assert!(rejects <= end - start, "no more rejects than images");
         pieces.push(piece);
         start = end;
     }
