@@ -14,9 +14,9 @@ type Encoding uint8
 
 // The encodings.
 const (
-	// Hex is lower-case hexadecimal: 64 characters.
+	// Hex is lower-case hexadecimal: 64 characters (of a FastHash: 32).
 	Hex Encoding = iota
-	// Base64 is the standard one with padding: 44 characters.
+	// Base64 is the standard one with padding: 44 characters (of a FastHash: 24).
 	Base64
 )
 
@@ -33,7 +33,7 @@ func (e *Encoding) UnmarshalText(text []byte) error {
 	return nil
 }
 
-// FullLength is how many characters a whole hash takes.
+// FullLength is how many characters a whole KeyedHash takes.
 func (e Encoding) FullLength() int {
 	if e == Base64 {
 		return base64.StdEncoding.EncodedLen(sha256.Size)

@@ -37,7 +37,8 @@ func open(table *forebay.Table, config config) (forebay.Transform, error) {
 	}
 	switch config.Do {
 	case "identity", "columns", "drop", "mask", "append", "reject", "trap", "formatted_trap", "data_error", "loop",
-		"grow", "route", "stamps", "kinds", "hash", "surroundings":
+		"grow", "route", "stamps", "kinds", "hash", "fast_hash", "null_in_retyped",
+		"surroundings":
 		return c, nil
 	case "config_error":
 		return nil, forebay.BadConfig("do", "no such thing")
@@ -74,8 +75,10 @@ func (c conformance) Plan() *forebay.Plan {
 			Stamp(forebay.Offset, "offset").KeepingDeleted("gone")
 	case "kinds":
 		return plan.Append(forebay.TextDef("kind", 1, false)).WithKinds()
-	case "hash":
+	case "hash", "fast_hash":
 		return plan.Read(1).Retype(1, forebay.TextDef("note", 8, true))
+	case "null_in_retyped":
+		return plan.Read(1).Retype(1, forebay.TextDef("note", 64, false))
 	default:
 		return plan.Read(1).Replace(1)
 	}
@@ -148,6 +151,13 @@ func (c conformance) Apply(batch *forebay.Batch) (*forebay.Output, error) {
 		return batch.MapColumns(func(_ int, column forebay.Column) (forebay.Column, error) {
 			return column.MapText(func(out []byte, text string) []byte { return hash.Append(out, []byte(text)) })
 		})
+	case "fast_hash":
+		hash := forebay.NewFastHash([]byte("key"), forebay.Hex, 8)
+		return batch.MapColumns(func(_ int, column forebay.Column) (forebay.Column, error) {
+			return column.MapText(func(out []byte, text string) []byte { return hash.Append(out, []byte(text)) })
+		})
+	case "null_in_retyped":
+		return batch.MapColumns(func(_ int, column forebay.Column) (forebay.Column, error) { return column, nil })
 	default:
 		return &forebay.Output{Columns: []*forebay.Column{nil}}, nil
 	}

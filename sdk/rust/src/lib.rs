@@ -73,7 +73,7 @@ pub use columns::{Cell, TextWriter, Texts};
 #[doc(hidden)]
 pub use component::{Component, Describe};
 pub use component::{log, parse_config, parse_part};
-pub use hash::{Encoding, KeyedHash};
+pub use hash::{Encoding, FastHash, KeyedHash};
 pub use number::Decimal;
 pub use problems::Problems;
 pub use types::{ColumnWriter, Misfit, NativeType};

@@ -2,8 +2,8 @@
 //! name in Go, `../conformance-go`, gives the same answers. Works on tables whose second column is a text.
 
 use forebay_plugin::{
-    Batch, Cell, Cells, Column, ColumnDef, Encoding, Error, KeyedHash, Layout, LogicalType, Metadata, Output,
-    Plan, Reject, TableSchema, TextWriter, Transform,
+    Batch, Cell, Cells, Column, ColumnDef, Encoding, Error, FastHash, KeyedHash, Layout, LogicalType,
+    Metadata, Output, Plan, Reject, TableSchema, TextWriter, Transform,
 };
 
 /// What to do.
@@ -25,6 +25,8 @@ enum Do {
     Stamps,
     Kinds,
     Hash,
+    FastHash,
+    NullInRetyped,
     ConfigError,
     SchemaError,
 }
@@ -82,7 +84,8 @@ impl Transform for Conformance {
                 .stamp(Metadata::Offset, "offset")
                 .keeping_deleted("gone"),
             Do::Kinds => plan.append(ColumnDef::text("kind", 1, false)).with_kinds(),
-            Do::Hash => plan.read(1).retype(1, ColumnDef::text("note", 8, true)),
+            Do::NullInRetyped => plan.read(1).retype(1, ColumnDef::text("note", 64, false)),
+            Do::Hash | Do::FastHash => plan.read(1).retype(1, ColumnDef::text("note", 8, true)),
             _ => plan.read(1).replace(1),
         }
     }
@@ -142,6 +145,11 @@ impl Transform for Conformance {
                 let hash = KeyedHash::new(b"key", Encoding::Hex, 8);
                 batch.map_columns(|_, column| column.map_text(|text, out| hash.write(text.as_bytes(), out)))
             }
+            Do::FastHash => {
+                let hash = FastHash::new(b"key", Encoding::Hex, 8);
+                batch.map_columns(|_, column| column.map_text(|text, out| hash.write(text.as_bytes(), out)))
+            }
+            Do::NullInRetyped => batch.map_columns(|_, column| Ok(column)),
             _ => Ok(Output { columns: vec![None], ..Output::default() }),
         }
     }

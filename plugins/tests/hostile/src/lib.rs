@@ -168,7 +168,7 @@ impl Transform for Hostile {
             Do::Loop => spin(),
             Do::Grow => grow(),
             Do::GrowOnPoison if poisoned(&batch).is_some() => grow(),
-            Do::LoseMemory => std::mem::forget(vec![1_u8; 1 << 20]),
+            Do::LoseMemory => std::mem::forget(std::hint::black_box(vec![1_u8; 1 << 20])),
             Do::Recurse => {
                 let depth = recurse(rows as u64);
                 return Err(Error::Data(depth.to_string()));

@@ -75,8 +75,13 @@ impl Piece {
             scattered.push(match (came, cells) {
                 (Some(came), cells) => {
                     let read = computed.of.is_some_and(|index| checked.reads.contains(&index));
-                    let before =
-                        Before { rows: rows.len(), cells: cells.as_ref(), absent: absent.as_ref(), read };
+                    let before = Before {
+                        rows: rows.len(),
+                        cells: cells.as_ref(),
+                        nullable: computed.of.is_some_and(|index| batch.table.columns[index].nullable),
+                        absent: absent.as_ref(),
+                        read,
+                    };
                     scatter(came, &computed.column, &before).map_err(named)?
                 }
                 (None, Some(array)) if computed.optional => Scattered { array, absent },
@@ -98,7 +103,7 @@ fn places(came: wit::ColumnResult, rows: usize) -> Result<ArrayRef, String> {
     if came.states.contains(&2) {
         return Err("a place is absent".to_owned());
     }
-    let before = Before { rows, cells: None, absent: None, read: false };
+    let before = Before { rows, cells: None, nullable: true, absent: None, read: false };
     let array = scatter(came, &text, &before)?.array;
     let good = |place: &str| {
         (1..=ROUTING).contains(&place.len())

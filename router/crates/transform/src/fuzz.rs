@@ -49,7 +49,9 @@ pub fn output(bytes: &[u8]) -> Came {
         let mut end = start + 1 + bytes.below(batch.rows() - start);
         end += usize::from(batch.kinds.get(end) == Some(&Kind::After));
         let output = bytes.output(&checked, &batch, start..end);
+        let rejects = output.rejects.len();
         let Ok(piece) = Piece::new(&checked, &batch, start..end, output) else { return Came::BadOutput };
+        assert!(rejects <= end - start, "no more rejects than images");
         pieces.push(piece);
         start = end;
     }
@@ -97,7 +99,16 @@ fn sound(batch: &Batch) {
         }
         let gathered = Gathered::new(batch, &rows, &[index], true);
         let came = returned(&gathered.columns()[0]);
-        let before = Before { rows: batch.rows(), cells: Some(array), absent: absent.as_ref(), read: true };
+        let nullable = column.nullable;
+        let was = (0..batch.rows()).filter(|&row| array.is_null(row));
+        let is_absent = |row: usize| absent.as_ref().is_some_and(|absent| absent.value(row));
+        assert!(
+            nullable || was.into_iter().all(is_absent),
+            "{}: NULL in a column without NULLs",
+            column.name
+        );
+        let before =
+            Before { rows: batch.rows(), cells: Some(array), nullable, absent: absent.as_ref(), read: true };
         let again = scatter(came, column, &before).expect("what passed once passes again");
         assert!(
             again.array.as_ref() == array.as_ref() && again.absent == absent,
@@ -199,7 +210,7 @@ impl Bytes<'_> {
             let (ty, nullable) = (self.ty(), self.yes());
             let native = if ty == ColumnType::Text { "varchar(64)" } else { "" };
             let column = Column { name: format!("c{n}"), ty, nullable, native: native.to_owned() };
-            let before = Before { rows, cells: None, absent: None, read: false };
+            let before = Before { rows, cells: None, nullable: true, absent: None, read: false };
             let came = self.column(&column.ty, rows, &before, nullable);
             let scattered = scatter(came, &column, &before).ok();
             let nothing = || (new_null_array(&column.ty.layout(), rows), Some(BooleanBuffer::new_set(rows)));
@@ -286,7 +297,8 @@ impl Bytes<'_> {
             5 => Edit::Rename(wit::Rename { column: self.index(table), name: self.name() }),
             6 => Edit::Nullify(self.index(table)),
             7 => {
-                let (def, before) = (self.def(), Before { rows: 1, cells: None, absent: None, read: false });
+                let (def, before) =
+                    (self.def(), Before { rows: 1, cells: None, nullable: true, absent: None, read: false });
                 let ty = crate::types::defined(&def, None).map_or(ColumnType::Text, |column| column.ty);
                 Edit::Constant(wit::Constant { value: self.column(&ty, 1, &before, def.nullable), def })
             }
@@ -312,7 +324,8 @@ impl Bytes<'_> {
             let cells: Option<ArrayRef> = computed.of.map(|of| batch.columns[of].slice(rows.start, images));
             let absent = computed.of.and_then(|of| absent(batch, of, &rows));
             let read = computed.of.is_some_and(|of| checked.reads.contains(&of));
-            let before = Before { rows: images, cells: cells.as_ref(), absent: absent.as_ref(), read };
+            let before =
+                Before { rows: images, cells: cells.as_ref(), nullable: true, absent: absent.as_ref(), read };
             let nullable = computed.column.nullable;
             let as_it_came = if computed.optional { self.byte() % 4 == 3 } else { self.rarely() };
             (!as_it_came).then(|| self.column(&computed.column.ty, images, &before, nullable))
@@ -341,7 +354,7 @@ impl Bytes<'_> {
 
     fn routing(&mut self, rows: usize) -> ColumnResult {
         if self.rarely() {
-            let before = Before { rows, cells: None, absent: None, read: false };
+            let before = Before { rows, cells: None, nullable: true, absent: None, read: false };
             return self.column(&ColumnType::Text, rows, &before, true);
         }
         let cells = (0..rows).map(|_| [&b"a"[..], b"b.c", b"A-1_", b".a", b""][self.below(3)]);
@@ -387,7 +400,7 @@ impl Bytes<'_> {
             return 2;
         }
         match self.byte() % 8 {
-            6 if nullable => 0,
+            6 if nullable || before.cells.is_some_and(|cells| cells.is_null(row)) => 0,
             7 if before.cells.is_none() => 2,
             _ => 1,
         }

@@ -120,7 +120,7 @@ fn scattered<'a>(
             }
             made.push(cell, column).map_err(|problem| (first + row, problem))?;
         }
-        let before = Before { rows, cells: None, absent: None, read: false };
+        let before = Before { rows, cells: None, nullable: true, absent: None, read: false };
         scatter(made.column(), column, &before).map_err(|problem| (first, problem))
     };
     fit(cells.clone().collect(), 0).map_err(|problem| {

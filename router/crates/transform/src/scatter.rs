@@ -1,7 +1,7 @@
 //! Columns on their way back from a plugin, checked cell by cell.
 //!
 //! Promises: an array leaves here only if it is what the plan says: as many cells as images, states that keep absent
-//! what was absent, NULL only where the column can be NULL, UTF-8 with cells that end between characters, JSON that
+//! what was absent, NULL only where the column can be NULL, as the plan has it, UTF-8 with cells that end between characters, JSON that
 //! is JSON, numbers, dates and times within their type. What is wrong is said without a value.
 
 use std::sync::Arc;
@@ -24,6 +24,8 @@ pub(crate) struct Before<'a> {
     pub(crate) rows: usize,
     /// The cells that came from the table; none for an appended column.
     pub(crate) cells: Option<&'a ArrayRef>,
+    /// Whether they may be NULL by the table's own word. If not, and one is all the same, that is not the plugin's doing.
+    pub(crate) nullable: bool,
     /// Which of them are absent, if any.
     pub(crate) absent: Option<&'a BooleanBuffer>,
     /// Whether the plugin saw them.
@@ -68,9 +70,17 @@ fn check_states(states: &[u8], want: &Column, before: &Before<'_>) -> Result<(),
             2 if was_absent || before.cells.is_none() => {}
             2 => return Err("a cell that was in the image came back absent".to_owned()),
             _ if was_absent => return Err("a cell that was absent came back with a value or NULL".to_owned()),
-            0 if !want.nullable && !before.cells.is_some_and(|cells| cells.is_null(row)) => {
-                return Err("NULL came back, and the column cannot be NULL".to_owned());
-            }
+            0 if !want.nullable => match before.cells.map(|cells| cells.is_null(row)) {
+                Some(true) if !before.nullable => {}
+                Some(true) => {
+                    return Err(
+                        "NULL came back as it came, and the plan says that the column cannot be NULL: \
+                                let it be NULL there, or answer a value"
+                            .to_owned(),
+                    );
+                }
+                _ => return Err("NULL came back, and the column cannot be NULL".to_owned()),
+            },
             0 | 1 => {}
         }
     }

@@ -37,7 +37,7 @@ pub(crate) fn constant(value: &ColumnResult, column: &Column) -> Result<ArrayRef
     if value.states.contains(&2) {
         return Err("its cell is absent".to_owned());
     }
-    let before = Before { rows: 1, cells: None, absent: None, read: false };
+    let before = Before { rows: 1, cells: None, nullable: true, absent: None, read: false };
     Ok(scatter(value.clone(), column, &before)?.array)
 }
 

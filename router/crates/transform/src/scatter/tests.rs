@@ -22,17 +22,22 @@ fn texts(cells: [&str; ROWS]) -> CellsResult {
 
 /// An appended column.
 fn appended(states: &[u8], cells: CellsResult, ty: ColumnType) -> Result<Scattered, String> {
-    let before = Before { rows: ROWS, cells: None, absent: None, read: false };
+    let before = Before { rows: ROWS, cells: None, nullable: true, absent: None, read: false };
     scatter(ColumnResult { states: states.to_vec(), cells }, &column(ty, true), &before)
 }
 
 /// A column that takes the place of `[1, NULL, absent]`.
-fn replaced(states: &[u8], nullable: bool, read: bool) -> Result<Scattered, String> {
+fn retyped(states: &[u8], was_nullable: bool, nullable: bool, read: bool) -> Result<Scattered, String> {
     let was: ArrayRef = Arc::new(Int32Array::from(vec![Some(1), None, None]));
     let absent = BooleanBuffer::from(vec![false, false, true]);
-    let before = Before { rows: ROWS, cells: Some(&was), absent: Some(&absent), read };
+    let before =
+        Before { rows: ROWS, cells: Some(&was), nullable: was_nullable, absent: Some(&absent), read };
     let came = ColumnResult { states: states.to_vec(), cells: texts(["a", "b", "c"]) };
     scatter(came, &column(ColumnType::Text, nullable), &before)
+}
+
+fn replaced(states: &[u8], nullable: bool, read: bool) -> Result<Scattered, String> {
+    retyped(states, nullable, nullable, read)
 }
 
 fn valid(scattered: &Scattered) -> Vec<bool> {
@@ -45,7 +50,14 @@ fn states_of_a_column_that_was_read() {
     assert_eq!(valid(&good), [true, false, false]);
     assert_eq!(good.absent.as_ref().map(|bits| bits.value(2)), Some(true));
     assert!(replaced(&[0, 1, 2], true, true).is_ok(), "a plugin may make NULLs and values");
-    assert!(replaced(&[1, 0, 2], false, true).is_ok(), "what was NULL may stay NULL");
+    assert!(replaced(&[1, 0, 2], false, true).is_ok(), "what the table holds against its own word may stay");
+    for read in [true, false] {
+        let absent = if read { 2 } else { 0 };
+        let refused = retyped(&[1, 0, absent], true, false, read).err();
+        assert!(refused.is_some_and(|why| why.contains("the plan says that the column cannot be NULL")));
+        assert!(retyped(&[1, 1, absent], true, false, read).is_ok(), "each NULL was given a value");
+        assert!(retyped(&[1, 0, absent], false, true, read).is_ok());
+    }
     for (states, nullable) in [
         (&[0, 0, 2][..], false),
         (&[1, 0, 1], true),

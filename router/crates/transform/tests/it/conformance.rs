@@ -70,6 +70,18 @@ const CASES: &[Case] = &[
         ),
     },
     Case {
+        does: "fast_hash",
+        what: "SipHash-2-4 of the note, the first 8 digits of 32",
+        want: Want::Batch(
+            "id note: r 1 ee756e5f, c 2 -, b 3 758f90d3, a 3 598fb8bc, d 4 ?, c 5 16c06a52, c 6 758f90d3",
+        ),
+    },
+    Case {
+        does: "null_in_retyped",
+        what: "says that the note is never NULL afterwards, and leaves the NULLs that there are",
+        want: fault(codes::BAD_OUTPUT, &["column `note`: NULL came back as it came"]),
+    },
+    Case {
         does: "append",
         what: "a new column with the note's length in bytes",
         want: Want::Batch(

@@ -7,10 +7,11 @@ use arrow_array::types::{Int32Type, Int64Type, UInt64Type};
 use arrow_array::{Array as _, ArrayRef, Int32Array, StringArray};
 use arrow_buffer::BooleanBuffer;
 use forebay_model::{ColumnType, Kind, split_key_changes};
-use forebay_transform::{Reject, codes};
+use forebay_transform::{Limits, Reject, codes};
 
 use crate::support::{
-    assert_same, batch, bind, id_column, inserts, notes, once, place, table, text_column, texts,
+    assert_same, batch, bind, config, hostile, id_column, inserts, notes, once, place, table, text_column,
+    texts,
 };
 
 const NOTES: [Option<&str>; 3] = [Some("a"), None, Some("poison")];
@@ -253,4 +254,41 @@ async fn the_plan_may_name_another_key() {
     let input = inserts(&table, &[Some("x"), Some("y")]);
     let applied = bind("key_is_note", &table).await.unwrap().apply(&input, &place()).await.unwrap();
     assert_eq!(applied.batch.table.key, [1]);
+}
+
+/// `note`, that can be NULL, is retyped to one that cannot, and its cells come back as they came.
+#[tokio::test]
+async fn null_does_not_stay_in_a_column_that_the_plan_says_cannot_be_null() {
+    let table = notes();
+    assert!(table.columns[1].nullable);
+    let mut binding = bind("key_is_note", &table).await.unwrap();
+    assert!(!binding.output().columns[1].nullable);
+    let fault = binding.apply(&inserts(&table, &[Some("x"), None]), &place()).await.unwrap_err();
+    assert_eq!(fault.code(), codes::BAD_OUTPUT, "{fault}");
+    let words = "column `note`: NULL came back as it came, and the plan says that the column cannot be NULL";
+    assert!(fault.message().contains(words), "{fault}");
+    // the event without NULL passes
+    binding.apply(&inserts(&table, &[Some("x")]), &place()).await.unwrap();
+}
+
+/// Where a column must not come through, "the cells as they came" is no answer to a replace.
+#[tokio::test]
+async fn what_must_be_hidden_is_answered_anew() {
+    let table = notes();
+    let input = inserts(&table, &NOTES);
+    let hidden = ["note".to_owned()];
+    let (config, limits) = (config("unchanged"), Limits::default());
+    let mut binding = hostile().bind_hiding("test", &table, &config, &limits, &hidden).await.unwrap();
+    let fault = binding.apply(&input, &place()).await.unwrap_err();
+    assert_eq!(fault.code(), codes::BAD_OUTPUT, "{fault}");
+    assert!(fault.message().contains("column `note`: no cells came back"), "{fault}");
+}
+
+#[tokio::test]
+async fn an_instance_that_broke_the_contract_is_gone() {
+    let table = notes();
+    let mut binding = bind("bad_state", &table).await.unwrap();
+    assert!(binding.memory_bytes() > 0);
+    binding.apply(&inserts(&table, &NOTES), &place()).await.unwrap_err();
+    assert_eq!(binding.memory_bytes(), 0);
 }

@@ -50,6 +50,7 @@ async fn a_leak_is_mended_by_a_new_instance() {
     let mut binding = bind("lose_memory", &table).await.unwrap();
     for _ in 0..150 {
         binding.apply(&inserts(&table, &THREE), &place()).await.unwrap();
+        assert!(binding.memory_bytes() <= Limits::default().memory_bytes, "{}", binding.memory_bytes());
     }
 }
 
