@@ -66,6 +66,11 @@ impl Stream {
         self.note.take()
     }
 
+    /// Whether a position was given since the connection began.
+    pub(crate) fn has_given(&self) -> bool {
+        self.given_moves.is_some()
+    }
+
     fn give(&mut self, mut captured: Captured) {
         self.pieces = captured.position.is_none();
         if let Some(position) = &captured.position {
