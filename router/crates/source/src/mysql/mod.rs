@@ -20,6 +20,7 @@ mod gtids;
 mod hosts;
 mod identity;
 mod position;
+mod proof;
 mod purge;
 mod reach;
 mod relation;
