@@ -34,7 +34,7 @@ forebay_model::codes! {
     // where to read from
     PURGED = "mysql.purged", Fatal, "The server has deleted binlog files that were not read yet.";
     POSITION_AHEAD = "mysql.position_ahead", Fatal, "The server lacks transactions that were read already, and will not get them.";
-    SERVER_RESET = "mysql.server_reset", Fatal, "The server was reset or restored: it lacks what was read from it.";
+    SERVER_RESET = "mysql.server_reset", Fatal, "The server was reset or restored: it lacks what was read from it, or has other transactions in its place.";
     SERVER_FOREIGN = "mysql.server_foreign", Fatal, "The server has nothing to do with the one that was read.";
     REPLICA_BEHIND = "mysql.replica_behind", Retryable, "The server is a replica that lacks transactions that were read already.";
     FILE_POSITION = "mysql.file_position", Fatal, "A position by file and offset cannot be resumed on this server.";

@@ -20,6 +20,7 @@ mod gtids;
 mod hosts;
 mod identity;
 mod position;
+mod proof;
 mod purge;
 mod reach;
 mod relation;
@@ -39,8 +40,8 @@ pub use position::{Gap, PositionTarget, Resolved, resolve};
 pub use purge::{Outlook, outlook};
 pub use schema::{Definition, QUARANTINE_NOTES, Quarantined, Recovery, decode_quarantined};
 pub use snapshot::{
-    SnapshotCommand, SnapshotFault, SnapshotRequest, SnapshotState, SnapshotStatus, SnapshotTable,
-    check_request as check_snapshot,
+    SNAPSHOT_NOTES, SnapshotCommand, SnapshotFault, SnapshotRequest, SnapshotState, SnapshotStatus,
+    SnapshotTable, check_request as check_snapshot,
 };
 pub use stream::{Captured, Stats, Stream};
 pub use transactions::Caution;

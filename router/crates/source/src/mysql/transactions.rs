@@ -6,6 +6,7 @@
 
 mod asides;
 mod cautions;
+mod last;
 mod queries;
 mod rows;
 mod savepoints;
@@ -22,6 +23,7 @@ use super::binlog::{Event, GtidEvent, Header, MariaDbGtid, Query, Rotate, Specia
 use super::blocks::{Building, Opened, Resume};
 use super::cursor::Garbled;
 use super::decode::Plan;
+use super::proof::Tracked;
 use super::schema::History;
 use super::{Config, Limits};
 use crate::codes;
@@ -97,6 +99,7 @@ pub(crate) struct Transactions {
     /// Where MariaDB's own events ended.
     pub(crate) asides: Asides,
     cautions: cautions::Cautions,
+    tracked: Tracked,
     /// What tables look like, as of the position.
     pub(crate) history: History,
     /// Room for an event that was compressed.
@@ -130,6 +133,7 @@ impl Transactions {
             specials: None,
             asides: Asides::default(),
             cautions: cautions::Cautions::default(),
+            tracked: Tracked::of(None),
             history,
             inflated: Vec::new(),
             by_file: false,
@@ -153,6 +157,7 @@ impl Transactions {
         let mut notes = self.history.take_notes();
         notes.extend(self.take_xa_notes());
         notes.extend(self.cautions.take_note());
+        notes.extend(self.tracked.take_note());
         notes
     }
 
@@ -170,6 +175,9 @@ impl Transactions {
     /// Takes an event.
     #[inline]
     pub(crate) fn take(&mut self, event: &Event<'_>) -> Result<Taken, Fault> {
+        if self.tracked.at_first {
+            self.tracked.first(&event.header);
+        }
         let taken = match event.header.kind {
             _ if self.xa.is_open() && self.xa_hold(event)? => Taken::Whole,
             kind if kinds::is_of_table(kind) => self.of_table(event)?,
@@ -240,6 +248,7 @@ impl Transactions {
             kinds::FORMAT_DESCRIPTION | kinds::STOP => {
                 self.must_be_between(event)?;
                 self.aside(event);
+                self.file_is_begun(event);
             }
             // what is sent is not encrypted
             kinds::GTID_LIST | kinds::BINLOG_CHECKPOINT | kinds::START_ENCRYPTION => {
@@ -279,6 +288,7 @@ impl Transactions {
             return Err(self.cut());
         }
         self.last_event_us = commit_us;
+        self.tracked.begin(gtid.as_ref(), commit_us);
         self.open = Some(Opened { gtid, commit_us, ..Default::default() });
         Ok(())
     }
@@ -327,7 +337,7 @@ impl Transactions {
             && let Some(gtid) = open.gtid
             && !self.by_file
         {
-            self.position.gtids.add(&gtid);
+            self.is_last(gtid);
         }
         self.position.pos = self.full_end(&event.header);
         self.moves += 1;

@@ -8,6 +8,7 @@ mod mariadb;
 mod mariadb_xa;
 mod position;
 mod preflight;
+mod proof;
 mod release;
 mod schema;
 mod snapshot;

@@ -56,6 +56,7 @@ impl Stream {
         let noted = self.transactions.has_notes();
         if let Some(gtids) = gtids(&block).filter(|_| !noted) {
             gtids.iter().for_each(|gtid| position.gtids.add(gtid));
+            self.transactions.withhold_last();
             self.give(Captured { block: Some(block), position: Some(position), notes: Vec::new() });
         }
         self.failed = Some(fault);
