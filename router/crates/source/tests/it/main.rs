@@ -14,6 +14,7 @@ mod snapshot;
 mod statements;
 mod stream;
 mod text;
+mod two_phase;
 mod types;
 mod xa_search;
 
