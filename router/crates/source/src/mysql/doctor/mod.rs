@@ -3,6 +3,7 @@
 //! Some checks are demands: a source does not read a server that fails one. The rest is for people. What is asked of a
 //! server is gathered first; every judgement is a pure function of that.
 
+mod cascades;
 mod catalog;
 mod connection;
 pub(crate) mod facts;

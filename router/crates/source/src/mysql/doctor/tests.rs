@@ -2,7 +2,8 @@
 
 use forebay_model::{Class, TablePattern};
 
-use super::facts::{Cascade, Table};
+use super::cascades::Cascade;
+use super::facts::Table;
 use super::settings::Settings;
 use super::*;
 use crate::mysql::Tls;

@@ -2,8 +2,9 @@
 
 use forebay_model::{Column, Fault, TableSchema};
 
-use super::lex::Modes;
+use super::lex::{Lexer, Modes, Token};
 use super::note::Key;
+use super::reader::Reader;
 use super::sqltype::SqlType;
 use super::statement::{Body, Statement, parse};
 use super::version::{ColumnDef, Version};
@@ -123,6 +124,39 @@ impl Definition {
     pub fn table(&self) -> &str {
         &self.key.1
     }
+}
+
+/// What a foreign key does to rows when those that they refer to go or change.
+const ACTIONS: &[&[&str]] = &[
+    &["ON", "DELETE", "CASCADE"],
+    &["ON", "DELETE", "SET", "NULL"],
+    &["ON", "UPDATE", "CASCADE"],
+    &["ON", "UPDATE", "SET", "NULL"],
+];
+
+/// What each foreign key of a table changes by itself, such as `ON DELETE CASCADE ON UPDATE SET NULL`, from what SHOW CREATE TABLE prints.
+pub(crate) fn referential_actions(statement: &str) -> Vec<String> {
+    let tokens: Vec<Token<'_>> = Lexer::new(statement, Modes::default()).collect();
+    let mut at = Reader::new(&tokens);
+    let mut keys: Vec<String> = Vec::new();
+    while !at.is_end() {
+        if at.eat("references") {
+            keys.push(String::new());
+            continue;
+        }
+        let of_reference = keys.last_mut().filter(|_| at.is("on"));
+        match (of_reference, ACTIONS.iter().find(|words| at.eat_all(words))) {
+            (Some(key), Some(words)) => {
+                *key += if key.is_empty() { "" } else { " " };
+                *key += &words.join(" ");
+            }
+            _ => {
+                at.bump();
+            }
+        }
+    }
+    keys.retain(|key| !key.is_empty());
+    keys
 }
 
 pub(super) fn unusable(database: &str, table: &str, why: &str) -> Fault {

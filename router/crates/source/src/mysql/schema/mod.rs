@@ -34,6 +34,7 @@ mod tests;
 
 pub(crate) use ahead::{Ahead, foresee};
 pub use definition::Definition;
+pub(crate) use definition::referential_actions;
 pub(crate) use follow::{change_image, fuzz, kept_image};
 pub(crate) use history::{History, Sight};
 pub(crate) use images::insert;
