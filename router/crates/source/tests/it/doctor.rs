@@ -127,7 +127,10 @@ async fn an_account_without_grants() {
         ["replication_slave", "replication_client", "select", "tables"],
         "{checks:#?}"
     );
-    assert_eq!(of(&checks, Status::Skipped), ["binlog_filter", "keys", "engines", "cascades", "zero_dates"]);
+    assert_eq!(
+        of(&checks, Status::Skipped),
+        ["binlog_filter", "keys", "engines", "system_versioning", "cascades", "zero_dates"]
+    );
 
     let wrong = Config { password: Some(Secret::new("wrong-and-hidden")), ..poor };
     let checks = doctor(&wrong).await;
@@ -139,7 +142,7 @@ async fn an_account_without_grants() {
 
 /// With the grants that the docs advise, on a server whose foreign keys change rows unseen.
 async fn cascades_are_seen_on(server: &Server) {
-    let database = server.database("cascades").await.unwrap();
+    let database = server.database("cascades").await.expect("the server answers");
     database
         .exec(
             "CREATE TABLE p (id INT PRIMARY KEY, `references` INT, at TIMESTAMP DEFAULT CURRENT_TIMESTAMP ON UPDATE CURRENT_TIMESTAMP);
@@ -148,10 +151,12 @@ async fn cascades_are_seen_on(server: &Server) {
                  CONSTRAINT one FOREIGN KEY (p) REFERENCES p (id) ON DELETE CASCADE ON UPDATE SET NULL)",
         )
         .await
-        .unwrap();
+        .expect("the server answers");
     let select = format!("SELECT ON `{}`.*", database.name());
-    let user =
-        server.cdc_user(&[&select, "REPLICATION SLAVE ON *.*", "REPLICATION CLIENT ON *.*"]).await.unwrap();
+    let user = server
+        .cdc_user(&[&select, "REPLICATION SLAVE ON *.*", "REPLICATION CLIENT ON *.*"])
+        .await
+        .expect("the server answers");
     let of = |tables: &str| Config {
         user: user.name.clone(),
         password: Some(Secret::new(&user.password)),
@@ -159,14 +164,14 @@ async fn cascades_are_seen_on(server: &Server) {
     };
     for tables in ["*", "c"] {
         let checks = doctor(&of(tables)).await;
-        let check = checks.iter().find(|c| c.id == "cascades").unwrap();
+        let check = checks.iter().find(|c| c.id == "cascades").expect("the server answers");
         assert_eq!(check.status, Status::Advice, "{check:?}");
         let named = format!(": {}.c (ON DELETE CASCADE ON UPDATE SET NULL)", database.name());
         assert!(check.finding.ends_with(&named), "{check:?}");
     }
     for tables in ["p", "keep"] {
         let checks = doctor(&of(tables)).await;
-        let check = checks.iter().find(|c| c.id == "cascades").unwrap();
+        let check = checks.iter().find(|c| c.id == "cascades").expect("the server answers");
         assert_eq!(check.status, Status::Ok, "{check:?}");
     }
 }

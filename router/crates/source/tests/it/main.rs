@@ -16,6 +16,7 @@ mod stream;
 mod text;
 mod two_phase;
 mod types;
+mod versioned;
 mod xa_search;
 
 use std::time::Duration;

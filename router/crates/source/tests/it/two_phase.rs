@@ -16,17 +16,20 @@ const SWAPPED: &str =
 /// How many binlog events hold an ALTER of this phase.
 async fn phases(conn: &mut Conn, phase: &str) -> usize {
     let (file, ..): (String, u64, String, String) =
-        conn.query_first("SHOW MASTER STATUS").await.unwrap().expect("a binlog");
+        conn.query_first("SHOW MASTER STATUS").await.expect("the server answers").expect("a binlog");
     let events: Vec<(String, u64, String, u32, u64, String)> =
-        conn.query(format!("SHOW BINLOG EVENTS IN '{file}'")).await.unwrap();
+        conn.query(format!("SHOW BINLOG EVENTS IN '{file}'")).await.expect("the server answers");
     events.iter().filter(|e| e.2 == "Gtid" && e.5.contains(phase)).count()
 }
 
 /// An ALTER that is under way, with a writer in the middle of it that holds it up. Gives what ends both.
 async fn under_way(database: &Database, id: u32) -> (Conn, tokio::task::JoinHandle<()>) {
-    let (mut writer, mut other) = (database.connect().await.unwrap(), database.connect().await.unwrap());
+    let (mut writer, mut other) = (
+        database.connect().await.expect("the server answers"),
+        database.connect().await.expect("the server answers"),
+    );
     let before = phases(&mut writer, "START ALTER").await;
-    let alter = tokio::spawn(async move { other.query_drop(SWAPPED).await.unwrap() });
+    let alter = tokio::spawn(async move { other.query_drop(SWAPPED).await.expect("the server answers") });
     tokio::time::timeout(LONG, async {
         while phases(&mut writer, "START ALTER").await == before {
             tokio::time::sleep(Duration::from_millis(1)).await;
@@ -39,12 +42,14 @@ async fn under_way(database: &Database, id: u32) -> (Conn, tokio::task::JoinHand
 }
 
 async fn read_all(options: &[&str]) {
-    let server = Server::start_mariadb(&[&["--binlog-alter-two-phase=ON"], options].concat()).await.unwrap();
-    let database = server.database("phases").await.unwrap();
+    let server = Server::start_mariadb(&[&["--binlog-alter-two-phase=ON"], options].concat())
+        .await
+        .expect("the server answers");
+    let database = server.database("phases").await.expect("the server answers");
     let config = config(&server, &[format!("{}.*", database.name())]);
     let mut log = Log::default();
     let mut stream = connect(&config, Start::Now).await;
-    let mut conn = database.connect().await.unwrap();
+    let mut conn = database.connect().await.expect("the server answers");
     run(&mut conn, "CREATE TABLE t (id INT PRIMARY KEY, a INT, b INT); INSERT INTO t VALUES (1, 10, 20)")
         .await;
     run(&mut conn, "INSERT INTO t SELECT seq, 10, 20 FROM seq_100_to_40000").await;
@@ -54,7 +59,7 @@ async fn read_all(options: &[&str]) {
     // rows in the middle of it, read while they come
     let (mut writer, alter) = under_way(&database, 2).await;
     run(&mut writer, "COMMIT").await;
-    alter.await.unwrap();
+    alter.await.expect("the server answers");
     run(&mut conn, "INSERT INTO t (id, a, b) VALUES (3, 10, 20)").await;
     log.read(&mut stream, &server).await;
     let got = log.take();
@@ -66,7 +71,7 @@ async fn read_all(options: &[&str]) {
     drop(stream);
     let failing =
         "ALTER TABLE t RENAME COLUMN a TO b, RENAME COLUMN b TO c, ADD UNIQUE (c), ALGORITHM = COPY";
-    conn.query_drop(failing).await.unwrap_err();
+    conn.query_drop(failing).await.expect_err("it is refused");
     assert_eq!(phases(&mut conn, "ROLLBACK ALTER").await, 1);
     run(&mut conn, "INSERT INTO t (id, a, b) VALUES (4, 10, 20)").await;
     let mut stream = log.resume(&config).await;
@@ -81,7 +86,7 @@ async fn read_all(options: &[&str]) {
     assert_eq!(log.take(), Vec::<String>::new());
     drop(stream);
     run(&mut writer, "COMMIT").await;
-    alter.await.unwrap();
+    alter.await.expect("the server answers");
     run(&mut conn, "INSERT INTO t (id, a, b) VALUES (6, 10, 20)").await;
     let mut stream = log.resume(&config).await;
     log.read(&mut stream, &server).await;
@@ -92,8 +97,8 @@ async fn read_all(options: &[&str]) {
     drop(stream);
     let (mut writer, alter) = under_way(&database, 7).await;
     run(&mut writer, "COMMIT").await;
-    alter.await.unwrap();
-    conn.query_drop(failing).await.unwrap_err();
+    alter.await.expect("the server answers");
+    conn.query_drop(failing).await.expect_err("it is refused");
     run(&mut conn, "INSERT INTO t (id, a, b) VALUES (8, 10, 20)").await;
     let mut stream = log.resume(&config).await;
     log.read(&mut stream, &server).await;

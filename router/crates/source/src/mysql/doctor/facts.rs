@@ -15,6 +15,8 @@ pub(super) struct Table {
     pub(super) engine: String,
     /// A primary one.
     pub(super) has_key: bool,
+    /// System-versioned, as MariaDB calls it.
+    pub(super) versioned: bool,
 }
 
 /// See the module.
@@ -147,14 +149,16 @@ async fn show_grants(conn: &mut Conn) -> Result<String, WireError> {
 async fn tables(conn: &mut Conn, config: &Config) -> Result<Vec<Table>, WireError> {
     let rows = conn
         .query(&format!(
-            "SELECT TABLE_SCHEMA, TABLE_NAME, ENGINE FROM information_schema.TABLES \
+            "SELECT TABLE_SCHEMA, TABLE_NAME, ENGINE, TABLE_TYPE FROM information_schema.TABLES \
              WHERE TABLE_TYPE IN ('BASE TABLE', 'SYSTEM VERSIONED') AND {OURS} ORDER BY 1, 2"
         ))
         .await?;
     let table = |row: Vec<Option<String>>| {
         let mut row = row.into_iter();
         let (database, name, engine) = (row.next()??, row.next()??, row.next()?.unwrap_or_default());
-        config.captures(&database, &name).then_some(Table { database, name, engine, has_key: false })
+        let versioned = row.next()?.as_deref() == Some("SYSTEM VERSIONED");
+        let table = Table { database, name, engine, versioned, has_key: false };
+        config.captures(&table.database, &table.name).then_some(table)
     };
     Ok(rows.rows.into_iter().filter_map(table).collect())
 }

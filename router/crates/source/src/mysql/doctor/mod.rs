@@ -196,11 +196,12 @@ fn advised(facts: &Facts, config: &Config) -> Vec<Check> {
     ];
     if facts.tables.is_empty() {
         let none = |id| Check::skipped(id, "no captured table is to be seen");
-        checks.extend(["keys", "engines", "cascades", "zero_dates"].map(none));
+        checks.extend(["keys", "engines", "system_versioning", "cascades", "zero_dates"].map(none));
     } else {
         checks.extend([
             tables::keys(facts),
             tables::engines(facts),
+            tables::system_versioning(facts),
             tables::cascades(facts),
             tables::zero_dates(facts),
         ]);

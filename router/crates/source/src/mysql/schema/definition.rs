@@ -5,6 +5,7 @@ use forebay_model::{Column, Fault, TableSchema};
 use super::lex::{Lexer, Modes, Token};
 use super::note::Key;
 use super::reader::Reader;
+use super::special::{VERSIONED, versioning};
 use super::sqltype::SqlType;
 use super::statement::{Body, Statement, parse};
 use super::version::{ColumnDef, Version};
@@ -46,7 +47,8 @@ impl Definition {
             return Err(unusable(database, table, "CREATE TABLE ... LIKE does not say the columns"));
         };
         // without one it is the rows that must say it: the database's default is not known here
-        let version = Version::created(&elements, charset);
+        let versioned = versioning(sql, Modes::default()) == Some(true);
+        let version = Version { versioned, ..Version::created(&elements, charset) };
         Ok(Definition::of((database.into(), table.into()), version))
     }
 
@@ -91,6 +93,18 @@ impl Definition {
         self.later.extend(other.version);
         self.later.extend(other.later);
         self
+    }
+
+    /// # Errors
+    /// If rows of such a table are not read.
+    pub(super) fn must_be_readable(&self) -> Result<(), Fault> {
+        let versions = self.version.iter().chain(&self.later);
+        if !versions.into_iter().any(|v| v.versioned) {
+            return Ok(());
+        }
+        let what = format!("what was kept of {}.{} cannot be decoded: {VERSIONED}", self.key.0, self.key.1);
+        Err(Fault::new(codes::SYSTEM_VERSIONED, what)
+            .fix("release it with --give-up once it is not system-versioned any more"))
     }
 
     pub(super) fn of(key: Key, version: Version) -> Self {
