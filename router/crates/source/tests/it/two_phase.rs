@@ -6,6 +6,7 @@ use forebay_kit::mysql_async::Conn;
 use forebay_kit::mysql_async::prelude::Queryable as _;
 use forebay_kit::{Database, Server};
 use forebay_source::mysql::Start;
+use tokio::task::JoinSet;
 
 use super::schema::{Log, run};
 use super::{LONG, config, connect};
@@ -23,13 +24,14 @@ async fn phases(conn: &mut Conn, phase: &str) -> usize {
 }
 
 /// An ALTER that is under way, with a writer in the middle of it that holds it up. Gives what ends both.
-async fn under_way(database: &Database, id: u32) -> (Conn, tokio::task::JoinHandle<()>) {
+async fn under_way(database: &Database, id: u32) -> (Conn, JoinSet<()>) {
     let (mut writer, mut other) = (
         database.connect().await.expect("the server answers"),
         database.connect().await.expect("the server answers"),
     );
     let before = phases(&mut writer, "START ALTER").await;
-    let alter = tokio::spawn(async move { other.query_drop(SWAPPED).await.expect("the server answers") });
+    let mut alter = JoinSet::new();
+    alter.spawn(async move { other.query_drop(SWAPPED).await.expect("the server answers") });
     tokio::time::timeout(LONG, async {
         while phases(&mut writer, "START ALTER").await == before {
             tokio::time::sleep(Duration::from_millis(1)).await;
@@ -59,7 +61,7 @@ async fn read_all(options: &[&str]) {
     // rows in the middle of it, read while they come
     let (mut writer, alter) = under_way(&database, 2).await;
     run(&mut writer, "COMMIT").await;
-    alter.await.expect("the server answers");
+    alter.join_all().await;
     run(&mut conn, "INSERT INTO t (id, a, b) VALUES (3, 10, 20)").await;
     log.read(&mut stream, &server).await;
     let got = log.take();
@@ -86,7 +88,7 @@ async fn read_all(options: &[&str]) {
     assert_eq!(log.take(), Vec::<String>::new());
     drop(stream);
     run(&mut writer, "COMMIT").await;
-    alter.await.expect("the server answers");
+    alter.join_all().await;
     run(&mut conn, "INSERT INTO t (id, a, b) VALUES (6, 10, 20)").await;
     let mut stream = log.resume(&config).await;
     log.read(&mut stream, &server).await;
@@ -97,7 +99,7 @@ async fn read_all(options: &[&str]) {
     drop(stream);
     let (mut writer, alter) = under_way(&database, 7).await;
     run(&mut writer, "COMMIT").await;
-    alter.await.expect("the server answers");
+    alter.join_all().await;
     conn.query_drop(failing).await.expect_err("it is refused");
     run(&mut conn, "INSERT INTO t (id, a, b) VALUES (8, 10, 20)").await;
     let mut stream = log.resume(&config).await;
