@@ -66,6 +66,7 @@ forebay_model::codes! {
     UNSUPPORTED_EVENT = "mysql.unsupported_event", Fatal, "The binlog holds changes in a form that Forebay does not read.";
     XA = "mysql.xa", Fatal, "An XA transaction of two phases was committed, and the binlog that holds its rows was purged, or the server gives it no GTID.";
     COLUMN_TYPE = "mysql.column_type", Fatal, "A captured table has a column of a type that Forebay does not read.";
+    SYSTEM_VERSIONED = "mysql.system_versioned", Fatal, "A captured table is system-versioned: its rows in the binlog are versions, and are not read.";
     CHARSET = "mysql.charset", Fatal, "A captured table has a column in a character set that Forebay does not read exactly.";
     TOO_LARGE = "mysql.too_large", Fatal, "An event of the binlog is larger than MySQL itself allows.";
     STATEMENT_EVENT = "mysql.statement_event", Fatal, "A captured table may have been changed by a statement that the binlog holds as text.";

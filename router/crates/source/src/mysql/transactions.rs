@@ -7,6 +7,7 @@
 mod asides;
 mod cautions;
 mod last;
+mod mariadb;
 mod queries;
 mod rows;
 mod savepoints;
@@ -19,7 +20,7 @@ use std::sync::Arc;
 
 use forebay_model::{Fault, Gtid, Note, Position};
 
-use super::binlog::{Event, GtidEvent, Header, MariaDbGtid, Query, Rotate, Special, Xid, inflate, kinds};
+use super::binlog::{Event, GtidEvent, Header, MariaDbGtid, Query, Rotate, Special, Xid, kinds};
 use super::blocks::{Building, Opened, Resume};
 use super::cursor::Garbled;
 use super::decode::Plan;
@@ -32,10 +33,6 @@ pub(crate) use asides::Asides;
 pub use cautions::Caution;
 pub(crate) use undecided::{Decided, Undecided};
 pub(crate) use xa::{TakenAgain, not_again};
-
-/// The most that a compressed event may become, and how much of that memory is kept for the next one.
-const LARGEST_EVENT: usize = (1 << 30) + (1 << 20);
-const KEPT: usize = 1 << 20;
 
 /// What became of an event.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -85,6 +82,8 @@ pub(crate) struct Transactions {
     open: Option<Opened>,
     /// Whether the transaction at hand has begun (a GTID alone may be followed by DDL).
     begun: bool,
+    /// What its statement says has not happened.
+    undone: bool,
     /// How many rows events of captured tables it holds.
     rows: u64,
     savepoints: savepoints::Savepoints,
@@ -125,6 +124,7 @@ impl Transactions {
             kept: 0,
             open: None,
             begun: false,
+            undone: false,
             rows: 0,
             savepoints: savepoints::Savepoints::default(),
             resume: Resume::default(),
@@ -289,46 +289,9 @@ impl Transactions {
         }
         self.last_event_us = commit_us;
         self.tracked.begin(gtid.as_ref(), commit_us);
+        self.undone = false;
         self.open = Some(Opened { gtid, commit_us, ..Default::default() });
         Ok(())
-    }
-
-    /// MariaDB's GTID: also what BEGIN is elsewhere.
-    fn open_mariadb(&mut self, event: &Event<'_>, begin: MariaDbGtid) -> Result<(), Fault> {
-        self.is_mariadb = true;
-        let commit_us = u64::from(event.header.seconds) * 1_000_000;
-        self.open(Some(begin.gtid), commit_us)?;
-        if let Some(open) = &mut self.open {
-            open.server_id = event.header.server_id;
-        }
-        self.begun = !begin.standalone;
-        if begin.prepared {
-            self.xa_start();
-        }
-        Ok(())
-    }
-
-    /// An event that MariaDB has compressed.
-    #[cold]
-    fn inflated(&mut self, event: &Event<'_>) -> Result<Taken, Fault> {
-        self.with_inflated(event, |of, event| of.take(event))
-    }
-
-    fn with_inflated<T>(
-        &mut self,
-        event: &Event<'_>,
-        take: impl FnOnce(&mut Self, &Event<'_>) -> Result<T, Fault>,
-    ) -> Result<T, Fault> {
-        let mut body = std::mem::take(&mut self.inflated);
-        let kind = inflate(&event.header, event.body, LARGEST_EVENT, &mut body);
-        let taken = match kind {
-            Ok(kind) => take(self, &Event { header: Header { kind, ..event.header }, body: &body }),
-            Err(Garbled) => Err(self.garbled(event)),
-        };
-        if body.capacity() <= KEPT {
-            self.inflated = body;
-        }
-        taken
     }
 
     /// The transaction at hand ends with this event.

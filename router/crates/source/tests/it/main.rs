@@ -15,7 +15,9 @@ mod snapshot;
 mod statements;
 mod stream;
 mod text;
+mod two_phase;
 mod types;
+mod versioned;
 mod xa_search;
 
 use std::time::Duration;
