@@ -53,12 +53,14 @@ impl Capture {
     /// [status](Self::snapshots), unless pieces of a table without a key were given already.
     pub async fn next(&mut self) -> Result<Captured, Fault> {
         loop {
-            if let Some(mut captured) = self.ready.pop_front() {
-                // a position without it would be no server's
-                if captured.position.is_some() {
-                    captured.notes.extend(self.stream.take_note());
-                }
+            if let Some(captured) = self.ready.pop_front() {
                 return Ok(captured);
+            }
+            // its first position comes with whose it is and what the tables look like there: without that a table that is changed
+            // while nobody listens would be a riddle
+            if !self.stream.has_given() {
+                let captured = self.stream.next().await?;
+                return Ok(self.passed(captured));
             }
             let prepared = self.stream.prepared();
             self.snapshots.give(&mut self.ready, self.stream.asides(), &prepared);
@@ -71,29 +73,27 @@ impl Capture {
                 self.snapshots.next_part(&mut self.ready).await?;
                 continue;
             }
-            // the stream's first position comes with what the tables look like there: without that a table that is changed
-            // while nobody listens would be a riddle
-            if self.stream.has_given() {
-                self.snapshots.give_notes(&mut self.ready);
-            }
+            self.snapshots.give_notes(&mut self.ready);
             if !self.ready.is_empty() {
                 continue;
             }
             self.stream.hurry(self.snapshots.wants_position());
             tokio::select! {
-                captured = self.stream.next() => {
-                    let mut captured = captured?;
-                    self.look_for_changes(&captured);
-                    self.snapshots.observe(&captured);
-                    // what follows from a change is durable with it, or a crash in between would forget it
-                    if captured.position.is_some() {
-                        captured.notes.extend(self.snapshots.take_notes());
-                    }
-                    return Ok(captured);
-                }
+                captured = self.stream.next() => return Ok(self.passed(captured?)),
                 step = self.snapshots.progress() => self.snapshots.handle(step),
             }
         }
+    }
+
+    /// What the stream gives, once snapshots have seen it.
+    fn passed(&mut self, mut captured: Captured) -> Captured {
+        self.look_for_changes(&captured);
+        self.snapshots.observe(&captured);
+        // what follows from a change is durable with it, or a crash in between would forget it
+        if captured.position.is_some() {
+            captured.notes.extend(self.snapshots.take_notes());
+        }
+        captured
     }
 
     /// Does something about a snapshot. It is durable when a note that [`next`](Self::next) gives is.

@@ -80,8 +80,8 @@ pub struct Stream {
     config: Config,
     /// Where the server's binlog ended when it was connected.
     end: Place,
-    /// Which server this is, if that was not noted yet.
-    note: Option<Note>,
+    /// Which server this is and what is known of its tables, as of where the stream began: to be given with the first position.
+    first_notes: Vec<Note>,
     dump: Dump,
     /// A transaction that the server sends again: while it does, the other dump waits.
     again: Option<Dump>,
@@ -180,10 +180,12 @@ impl Stream {
         if now {
             transactions.stand();
         }
+        let mut first_notes = transactions.take_notes();
+        first_notes.extend(note);
         Ok(Stream {
             config,
             end,
-            note,
+            first_notes,
             dump,
             again: None,
             given_position,

@@ -13,6 +13,10 @@ impl History {
         for (database, charset) in &catalog.databases {
             self.databases.entry(database.clone()).or_insert_with(|| charset.clone());
         }
+        if !std::mem::replace(&mut self.noted_databases, true) {
+            self.staged.insert(note::DATABASES.to_owned(), Key::default());
+            self.settle();
+        }
     }
 
     /// Sets a database's default character set; `None` = there is no such database.

@@ -1,6 +1,6 @@
 //! Closing blocks, and what is given with each: a position where one counts, and the notes as of it.
 
-use forebay_model::{Block, Fault, Gtid, Note};
+use forebay_model::{Block, Fault, Gtid};
 use tokio::time::Instant;
 
 use super::{Captured, Stream};
@@ -62,11 +62,6 @@ impl Stream {
         self.failed = Some(fault);
     }
 
-    /// Which server this is, if that was not given yet: it goes with the first position that anybody gives.
-    pub(crate) fn take_note(&mut self) -> Option<Note> {
-        self.note.take()
-    }
-
     /// Whether a position was given since the connection began.
     pub(crate) fn has_given(&self) -> bool {
         self.given_moves.is_some()
@@ -75,8 +70,8 @@ impl Stream {
     fn give(&mut self, mut captured: Captured) {
         self.pieces = captured.position.is_none();
         if let Some(position) = &captured.position {
+            captured.notes.append(&mut self.first_notes);
             captured.notes.extend(self.transactions.take_notes());
-            captured.notes.extend(self.note.take());
             self.given_position.clone_from(position);
             self.given_moves = Some(self.transactions.moves);
             self.given = Instant::now();

@@ -68,6 +68,11 @@ impl Log {
         Capture::connect(config, start, limits, settings, &self.notes).await.expect("a capture")
     }
 
+    /// Whether a snapshot is durable.
+    fn has_snapshots(&self) -> bool {
+        self.notes.iter().any(|n| n.key.starts_with("snapshot/"))
+    }
+
     /// Rows of snapshots.
     fn snapshot_rows(&self) -> usize {
         let kinds = |b: &Block| {

@@ -56,7 +56,7 @@ async fn one_round(server: &Server, mut random: Random) {
     let mut log = Log::default();
     let mut capture = log.connect(&config, new_tables(20)).await;
     begin(&mut capture, SnapshotRequest { rows_per_second: Some(1500), ..SnapshotRequest::all("all") });
-    while log.notes.is_empty() {
+    while !log.has_snapshots() {
         log.add(next(&mut capture).await.expect("a stream"));
     }
     for step in 0..14u32 {

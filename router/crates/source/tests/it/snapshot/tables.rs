@@ -192,7 +192,7 @@ async fn tables_that_change_or_vanish_while_they_are_read() {
     // mended and resumed, it is read anew: nobody knows what was done to it under the other name
     database.exec("RENAME TABLE elsewhere TO a").await.unwrap();
     capture.command(SnapshotCommand::Resume("gone".into())).unwrap();
-    while status(&capture, "gone").state.is_over() || log.notes.is_empty() {
+    while status(&capture, "gone").state.is_over() || !log.has_snapshots() {
         log.add(next(&mut capture).await.unwrap());
     }
     loop {

@@ -166,7 +166,7 @@ async fn drop_anywhere(server: &Server) {
     let mut capture = log.connect(&config, small(400)).await;
     begin(&mut capture, SnapshotRequest { rows_per_second: Some(4000), ..SnapshotRequest::all("all") });
     // the request must be durable before anything is dropped
-    while log.notes.is_empty() {
+    while !log.has_snapshots() {
         log.add(next(&mut capture).await.expect("the server does it"));
     }
     let (mut drops, mut rows) = (0, 0);
