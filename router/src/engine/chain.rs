@@ -5,11 +5,10 @@
 use std::sync::Arc;
 
 use forebay_model::{Batch, Block, Fault, TableSchema};
-use forebay_store::Store;
 use forebay_transform::{Binding, Limits, Meter, Place, Plugin, Refusal};
 
-use super::history::{self, TransformRun};
-use super::pii::{self, Held, Seen};
+use super::history::TransformRun;
+use super::pii::{self, Held};
 use crate::definition::Guard;
 
 /// One use of a plugin.
@@ -48,11 +47,10 @@ pub(super) async fn bind(
     table: &Arc<TableSchema>,
     steps: &[Step],
     guard: &Guard,
-    before: Option<&Seen>,
 ) -> Result<Bound, (usize, Refusal)> {
     let mut bindings = Vec::new();
     let mut schema = table.clone();
-    let mut held = Held::new(guard, before, table);
+    let mut held = Held::new(guard, table);
     for (i, step) in steps.iter().enumerate() {
         let binding =
             step.plugin.bind_hiding(source, &schema, &step.config, &step.limits, &held.names()).await;
@@ -64,27 +62,18 @@ pub(super) async fn bind(
     Ok(Bound { bindings, exposed: held.exposed(guard, table) })
 }
 
-/// What a route saw of a table last.
-pub(super) fn seen(store: &Store, route: &str, table: &TableSchema) -> Result<Option<Seen>, Fault> {
-    let key = pii::note(table);
-    let note = store.notes(&history::owner(route), &key)?.remove(&key);
-    Ok(note.and_then(|value| serde_json::from_value(value).ok()))
-}
-
 /// Bindings are kept for as long as the route runs; a table has few versions.
 pub(super) struct Chain {
     route: String,
     source: String,
     guard: Guard,
-    /// Remembers which columns tables had.
-    store: Store,
     steps: Vec<Step>,
     bound: Vec<(Arc<TableSchema>, Vec<Binding>)>,
 }
 
 impl Chain {
-    pub(super) fn new(route: String, source: String, guard: Guard, store: Store, steps: Vec<Step>) -> Self {
-        Chain { route, source, guard, store, steps, bound: Vec::new() }
+    pub(super) fn new(route: String, source: String, guard: Guard, steps: Vec<Step>) -> Self {
+        Chain { route, source, guard, steps, bound: Vec::new() }
     }
 
     /// Whether nothing is done to batches, and nothing is held back.
@@ -119,7 +108,7 @@ impl Chain {
     ///
     /// A poison fault leaves the chain usable: the caller may try again with less.
     pub(super) async fn apply(&mut self, block: &Block, batch: Batch) -> Result<Passed, Fault> {
-        let mut passed = Passed { batch, rejected: Vec::new() };
+        let mut passed = Passed { batch: pii::without_values(batch, &self.guard), rejected: Vec::new() };
         let at = self.bindings(&passed.batch.table).await?;
         let place = Place { source: &self.source, first: block.first, origin: &block.origin };
         for binding in &mut self.bound[at].1 {
@@ -143,19 +132,10 @@ impl Chain {
         if let Some(at) = self.bound.iter().position(known) {
             return Ok(at);
         }
-        let before = match self.guard.is_idle() {
-            true => None,
-            false => seen(&self.store, &self.route, table)?,
-        };
-        let bound = bind(&self.source, table, &self.steps, &self.guard, before.as_ref()).await;
+        let bound = bind(&self.source, table, &self.steps, &self.guard).await;
         let Bound { bindings, exposed } = bound.map_err(|(_, refusal)| refusal.fault)?;
         if !exposed.is_empty() {
             return Err(pii::fault(&self.route, &exposed));
-        }
-        let now = Seen::of(&self.guard, table);
-        if now != before && !self.guard.is_idle() {
-            let value = now.map(|seen| serde_json::to_value(seen).expect("plain data"));
-            self.store.set_notes(&history::owner(&self.route), vec![(pii::note(table), value)]).await?;
         }
         self.bound.push((table.clone(), bindings));
         Ok(self.bound.len() - 1)

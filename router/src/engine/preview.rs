@@ -223,7 +223,7 @@ impl<'a> Trial<'a> {
         let mut out = Vec::new();
         for batch in &block.batches {
             let at = self.bind(&batch.table).await;
-            let mut work = vec![batch.clone()];
+            let mut work = vec![pii::without_values(batch.clone(), &self.guard)];
             while let Some(batch) = work.pop() {
                 match self.apply(at, block, batch.clone()).await {
                     Ok(Some(passed)) => out.push(passed),
@@ -250,7 +250,7 @@ impl<'a> Trial<'a> {
             return at;
         }
         let (mut plans, mut fault) = (Vec::new(), None);
-        let bound = match chain::bind(&self.def.source, table, &self.steps, &self.guard, None).await {
+        let bound = match chain::bind(&self.def.source, table, &self.steps, &self.guard).await {
             Ok(bound) => {
                 plans.extend(bound.bindings.iter().map(|binding| binding.plan().clone()));
                 self.preview.exposed.extend(bound.exposed.iter().cloned());

@@ -11,6 +11,7 @@ mod failover;
 mod faults;
 mod filter;
 mod large;
+mod lineage;
 mod pii;
 mod plugins;
 mod quarantine;
