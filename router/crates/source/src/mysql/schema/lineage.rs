@@ -137,8 +137,10 @@ impl History {
             self.remember(from, old.clone());
         }
         let took = |history: &Self, mut version: Version| {
+            // one that was made like it, or had the name before, says by itself what became of each column
+            let is_told = version.lineage.tables.contains(to);
             version.lineage.add_table(&from.0, &from.1);
-            history.traced(to, version)
+            if is_told { version } else { history.traced(to, version) }
         };
         match (version, old) {
             (Some(version), _) => Some(took(self, version)),
