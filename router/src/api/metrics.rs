@@ -134,6 +134,13 @@ fn plugins(page: &mut Page, routes: &[RouteStatus]) {
     family("forebay_plugin_memory_bytes", "gauge", "Memory of the plugin's instances.", &|p| {
         p.memory_bytes as f64
     });
+    family("forebay_plugin_instances", "gauge", "The plugin's instances.", &|p| p.instances as f64);
+    family("forebay_plugin_instances_opened_total", counter, "Instances that were opened.", &|p| {
+        p.opened as f64
+    });
+    family("forebay_plugin_log_lines_left_out_total", counter, "Log lines that were too many.", &|p| {
+        p.log_lines_left_out as f64
+    });
     let name = "forebay_plugin_failures_total";
     page.family(name, counter, "Calls that crashed, met a limit or broke the contract, by the fault's code.");
     for (route, used) in each() {

@@ -34,7 +34,7 @@ pub(super) struct PluginView {
     /// What the component says of itself; only where one plugin is asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     about: Option<AboutView>,
-    /// What was uploaded of it, newest first; only where one plugin is asked for.
+    /// What was uploaded of it, the last one that was pushed first; only where one plugin is asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     versions: Option<Vec<UploadView>>,
 }

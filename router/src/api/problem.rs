@@ -133,7 +133,9 @@ fn status_of(fault: &Fault) -> StatusCode {
     match (code.name.split_once('.').map_or("", |(part, _)| part), code) {
         (_, code) if code == store::CONFLICT || code == store::PLUGIN_IN_USE => StatusCode::CONFLICT,
         (_, code) if code == store::PLUGIN_MISSING => StatusCode::UNPROCESSABLE_ENTITY,
-        (_, code) if code == engine::codes::UNKNOWN => StatusCode::NOT_FOUND,
+        (_, code) if code == engine::codes::UNKNOWN || code == engine::codes::VERSION_UNKNOWN => {
+            StatusCode::NOT_FOUND
+        }
         (_, code) if code == engine::codes::VERSION_TAKEN => StatusCode::CONFLICT,
         (_, code) if code == engine::codes::BAD_OFFSET => StatusCode::UNPROCESSABLE_ENTITY,
         (_, code) if code == engine::codes::PAST_MISSING || code == engine::codes::HISTORY_LOST => {

@@ -41,7 +41,7 @@ impl Position {
         let path = format!("/v1/sources/{}/position", self.source);
         let plan = client.send_json(Method::POST, &path, &json!({ "to": to })).await?;
         if !self.remote.json {
-            let place = format!("{}:{}", text(&plan["position"]["file"]), plan["position"]["pos"]);
+            let place = place(&plan["position"]);
             print(&format!("to {place} on {}\n{}\n", text(&plan["host"]), text(&plan["says"])))?;
         }
         if !self.yes && !agreed()? {
@@ -68,16 +68,25 @@ impl Position {
         let left = outlook["hours_left"]
             .as_f64()
             .map_or("never by itself".to_owned(), |h| format!("in {h:.1} hours"));
-        let mut out = format!("{}:{}\n", text(&position["file"]), position["pos"]);
+        let mut out = format!("{}\n", place(&position));
         out += &format!("GTIDs read: {}\n", text(&position["gtids"]));
         out += &format!("the server deletes {} {left}\n", text(&outlook["oldest_file_needed"]));
-        if let Some(statement) = outlook["purge_statement"].as_str() {
-            out += &format!("not needed any more: {statement}\n");
-        }
         if let Some(caution) = outlook["caution"].as_str() {
             out += &format!("{caution}\n");
         }
+        if let Some(statement) = outlook["purge_statement"].as_str() {
+            out += &format!("not needed any more{}: {statement}\n", condition(&outlook));
+        }
         print(&out)
+    }
+}
+
+/// Where a position is; one by GTIDs alone is at no place yet.
+fn place(position: &Value) -> String {
+    match (text(&position["file"]), text(&position["gtids"])) {
+        ("", "") => "before everything".to_owned(),
+        ("", gtids) => format!("behind {gtids}"),
+        (file, _) => format!("{file}:{}", position["pos"]),
     }
 }
 
@@ -93,6 +102,11 @@ fn stored(text: &str) -> Result<Option<(String, u64)>, Failure> {
     // a GTID set has a UUID, or numbers alone, before its first colon
     let place = text.split_once(':').filter(|(file, _)| file.contains('.'));
     Ok(place.and_then(|(file, pos)| Some((file.to_owned(), pos.parse().ok()?))))
+}
+
+/// What the statement rests on, where something is said against it.
+fn condition(outlook: &Value) -> &'static str {
+    if outlook["caution"].is_null() { "" } else { ", on that condition" }
 }
 
 fn text(value: &Value) -> &str {

@@ -95,11 +95,16 @@ fn told(answer: &Value) -> String {
     for table in items("tables").filter(|table| !table["fault"].is_null()) {
         text += &format!("{}: {}\n", word(&table["table"]), word(&table["fault"]));
     }
+    if let Some(stopped) = answer["stopped"].as_str() {
+        text += &format!("stopped: {stopped}\n");
+    }
     for (reason, count) in answer["reasons"].as_object().into_iter().flatten() {
         text += &format!("{count} times: {reason}\n");
     }
     for sample in items("samples") {
-        text += &format!("offset {} of {}\n", sample["offset"], word(&sample["table"]));
+        let (table, fate) = (word(&sample["table"]), word(&sample["fate"]));
+        let reason = sample["reason"].as_str().map_or_else(String::new, |reason| format!(": {reason}"));
+        text += &format!("offset {} of {table}, {fate}{reason}\n", sample["offset"]);
         for change in sample["changes"].as_array().into_iter().flatten() {
             let cell = |field: &str| change.get(field).map_or_else(|| "-".to_owned(), Value::to_string);
             let (image, column) = (word(&change["image"]), word(&change["column"]));

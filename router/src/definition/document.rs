@@ -303,6 +303,11 @@ pub struct LimitsDef {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(minimum = 1, maximum = 4095, default = 64)]
     pub memory_mib: Option<u32>,
+    /// Memory of all instances of the plugin in the route together, in MiB, 1 to 65535, and never less than `memory_mib`: those of
+    /// tables without changes go, and come again. Default 256.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(minimum = 1, maximum = 65_535, default = 256)]
+    pub pool_mib: Option<u32>,
     /// Time for one batch in which the plugin runs, in milliseconds, 1 to 600000. Default 1000.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(minimum = 1, maximum = 600_000, default = 1000)]

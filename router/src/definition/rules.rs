@@ -280,6 +280,7 @@ fn transform(path: &str, def: &TransformDef, whole: &Whole, problems: &mut Probl
     }
     let limits = child(path, "limits");
     within(child(&limits, "memory_mib"), def.limits.memory_mib, 1..=4095, problems);
+    within(child(&limits, "pool_mib"), def.limits.pool_mib, 1..=65_535, problems);
     within(child(&limits, "batch_ms"), def.limits.batch_ms, 1..=600_000, problems);
     within(child(&limits, "output_mib"), def.limits.output_mib, 1..=1024, problems);
     within(child(&limits, "log_lines_per_second"), def.limits.log_lines_per_second, 0..=10_000, problems);

@@ -123,7 +123,7 @@ pub(super) async fn open_chain(parts: &Parts, name: &str, setup: &Setup) -> Resu
     let mut steps = Vec::with_capacity(setup.def.transforms.len());
     for transform in &setup.def.transforms {
         let mut step = open_step(parts, transform).await?;
-        step.meter = parts.meters.of(name, &transform.plugin);
+        step.share = parts.meters.of(name, &transform.plugin);
         steps.push(step);
     }
     let source = setup.def.source.clone();
@@ -143,7 +143,7 @@ pub(super) async fn open_past(parts: &Parts, name: &str, runs: &[TransformRun]) 
         let opened = load(parts, &transform, run.sha256.clone(), None).await;
         let (plugin, limits) = opened.map_err(|fault| past(run, fault))?;
         let mut step = with_config(&transform, plugin, limits).map_err(|fault| past(run, fault))?;
-        step.meter = parts.meters.of(name, &run.plugin);
+        step.share = parts.meters.of(name, &run.plugin);
         steps.push(step);
     }
     Ok(steps)
@@ -177,8 +177,6 @@ pub(super) async fn open_route(
         data_dir: &parts.data_dir,
     };
     let sink = forebay_sink::open(&def.sink, opening).await?;
-    let window = Duration::from_secs(u64::from(def.dead_letters.window_s));
-    let limit = def.dead_letters.stop_after as usize;
     Ok(Route {
         name: name.to_owned(),
         log,
@@ -190,7 +188,7 @@ pub(super) async fn open_route(
         past: Past::default(),
         last: None,
         sink,
-        letters: Letters::new(parts.store.clone(), def.source.clone(), name.to_owned(), limit, window),
+        letters: Letters::new(parts.store.clone(), def.source.clone(), name.to_owned(), &def.dead_letters),
         checkpoints: parts.checkpoints.clone(),
         progress,
     })
@@ -209,7 +207,7 @@ fn with_config(transform: &TransformDef, plugin: Plugin, limits: Limits) -> Resu
     }
     Ok(Step {
         told: told(transform, &plugin),
-        meter: Arc::default(),
+        share: Arc::default(),
         plugin,
         config: config.to_string(),
         limits,
@@ -265,6 +263,9 @@ async fn load(
     let mut limits = Limits::default();
     if let Some(mib) = transform.limits.memory_mib {
         limits.memory_bytes = (mib as usize) << 20;
+    }
+    if let Some(mib) = transform.limits.pool_mib {
+        limits.pool_bytes = (mib as usize) << 20;
     }
     if let Some(ms) = transform.limits.batch_ms {
         limits.batch_time = Duration::from_millis(u64::from(ms));

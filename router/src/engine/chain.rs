@@ -5,10 +5,11 @@
 use std::sync::Arc;
 
 use forebay_model::{Batch, Block, Fault, TableSchema};
-use forebay_transform::{Binding, Limits, Meter, Place, Plugin, Refusal};
+use forebay_transform::{Binding, Limits, Plugin, Refusal, Share};
 
 use super::history::TransformRun;
 use super::pii::{self, Held};
+use super::through::{self, Passed};
 use crate::definition::Guard;
 
 /// One use of a plugin.
@@ -20,15 +21,8 @@ pub(super) struct Step {
     pub(super) limits: Limits,
     /// For the route's history: without secrets.
     pub(super) told: TransformRun,
-    /// Where its costs are counted.
-    pub(super) meter: Arc<Meter>,
-}
-
-/// What became of a batch.
-pub(super) struct Passed {
-    pub(super) batch: Batch,
-    /// Events that a plugin would not let through, with its reason.
-    pub(super) rejected: Vec<(u32, String)>,
+    /// Its counters, instances and log, which it has together with other uses of the plugin in the route.
+    pub(super) share: Arc<Share>,
 }
 
 /// Transforms bound to one version of a table.
@@ -52,28 +46,30 @@ pub(super) async fn bind(
     let mut schema = table.clone();
     let mut held = Held::new(guard, table);
     for (i, step) in steps.iter().enumerate() {
-        let binding =
-            step.plugin.bind_hiding(source, &schema, &step.config, &step.limits, &held.names()).await;
+        let (config, limits, hidden) = (&step.config, &step.limits, held.names());
+        let binding = step.plugin.bind_hiding(source, &schema, config, limits, &hidden, &step.share).await;
         let binding = binding.map_err(|refusal| (i, refusal))?;
         held.pass(&step.plugin.info().name, binding.plan());
         schema = binding.output().clone();
-        bindings.push(binding.metered(step.meter.clone()));
+        bindings.push(binding);
     }
     Ok(Bound { bindings, exposed: held.exposed(guard, table) })
 }
 
-/// Bindings are kept for as long as the route runs; a table has few versions.
+/// Bindings are kept for as long as the route runs, since a table has few versions; their instances come and go.
 pub(super) struct Chain {
     route: String,
     source: String,
     guard: Guard,
     steps: Vec<Step>,
     bound: Vec<(Arc<TableSchema>, Vec<Binding>)>,
+    /// Whether it was told that a plugin takes single events only.
+    is_slow: bool,
 }
 
 impl Chain {
     pub(super) fn new(route: String, source: String, guard: Guard, steps: Vec<Step>) -> Self {
-        Chain { route, source, guard, steps, bound: Vec::new() }
+        Chain { route, source, guard, steps, bound: Vec::new(), is_slow: false }
     }
 
     /// Whether nothing is done to batches, and nothing is held back.
@@ -104,22 +100,27 @@ impl Chain {
         }
     }
 
-    /// A batch of the block after every step.
-    ///
-    /// A poison fault leaves the chain usable: the caller may try again with less.
-    pub(super) async fn apply(&mut self, block: &Block, batch: Batch) -> Result<Passed, Fault> {
-        let mut passed = Passed { batch: pii::without_values(batch, &self.guard), rejected: Vec::new() };
-        let at = self.bindings(&passed.batch.table).await?;
-        let place = Place { source: &self.source, first: block.first, origin: &block.origin };
-        for binding in &mut self.bound[at].1 {
-            if passed.batch.rows() == 0 {
-                break;
-            }
-            let applied = binding.apply(&passed.batch, &place).await?;
-            passed.batch = applied.batch;
-            passed.rejected.extend(applied.rejects.into_iter().map(|r| (r.event, r.reason)));
+    /// A batch of the block through every step; see [`through::pass`].
+    pub(super) async fn pass(
+        &mut self,
+        block: &Block,
+        batch: Batch,
+        passed: &mut Passed,
+        admit: impl FnMut(&'static str, &str) -> Result<(), Fault>,
+    ) -> Result<(), Fault> {
+        let batch = pii::without_values(batch, &self.guard);
+        let at = self.bindings(&batch.table).await?;
+        let table = batch.table.clone();
+        through::pass(&mut self.bound[at].1, &self.source, block, batch, passed, admit).await?;
+        if passed.only_together && !std::mem::replace(&mut self.is_slow, true) {
+            tracing::warn!(
+                route = self.route,
+                table = table.full_name(),
+                "a plugin fails at batches and at none of their events, which now go through it one by one: slow; its last failure \
+                 stands in the route's status"
+            );
         }
-        Ok(passed)
+        Ok(())
     }
 
     /// The index of the table's bindings, made now if this version was not met before.
@@ -137,6 +138,9 @@ impl Chain {
         if !exposed.is_empty() {
             return Err(pii::fault(&self.route, &exposed));
         }
+        // what the table was before seldom comes again: its plans stay, its instances go
+        let is_before = |old: &&(Arc<TableSchema>, _)| old.0.full_name() == table.full_name();
+        self.bound.iter().filter(is_before).flat_map(|(_, old)| old).for_each(Binding::rest);
         self.bound.push((table.clone(), bindings));
         Ok(self.bound.len() - 1)
     }

@@ -173,6 +173,7 @@ impl Ingest {
         self.reading.send_modify(|r| {
             r.quarantined = Quarantined::of_notes(&notes);
             r.cautions = Caution::of_notes(&notes);
+            r.snapshots = SnapshotStatus::of_notes(&notes);
         });
         let limits = mysql::Limits::default();
         let mut capture =
@@ -202,7 +203,12 @@ impl Ingest {
                 }
                 // the server has nothing more to say: whatever it said last, nothing is missing here
                 () = tokio::time::sleep(QUIET) => {
-                    self.reading.send_modify(|r| r.lag_ms = r.lag_ms.map(|_| 0));
+                    self.reading.send_modify(|r| {
+                        r.lag_ms = r.lag_ms.map(|_| 0);
+                        // what came last may have come too soon behind the one before to be told
+                        r.quarantined = capture.quarantined();
+                        r.cautions = capture.cautions();
+                    });
                     continue;
                 }
             };
@@ -225,7 +231,8 @@ impl Ingest {
             }
             let mut notes = captured.notes;
             kept.follow(&mut notes, self.log.head());
-            let noted = !notes.is_empty();
+            // most positions tell of the last transaction alone
+            let noted = notes.iter().any(|note| note.key.starts_with(mysql::SNAPSHOT_NOTES));
             let (block, position) = (captured.block, captured.position);
             if !self.append(Entry { block, position, notes, past_quota: false }).await? {
                 break;

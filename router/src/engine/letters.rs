@@ -9,6 +9,7 @@ use forebay_sink::formats::debezium::{DebeziumConfig, Renderer};
 use forebay_store::{LetterId, NewDeadLetter, Stage, Store};
 
 use super::status::now_us;
+use crate::definition::DeadLettersDef;
 
 /// Codes of this file.
 pub const TOO_MANY: Code = Code {
@@ -38,10 +39,8 @@ pub(super) struct Letter {
     pub(super) event: Vec<u8>,
 }
 
-/// A route's dead letters.
-pub(super) struct Letters {
-    store: Store,
-    source: String,
+/// How many events may fail, in which time: the rule that stops a route.
+pub(super) struct Rule {
     route: String,
     limit: usize,
     window: Duration,
@@ -49,21 +48,18 @@ pub(super) struct Letters {
     timeouts: VecDeque<Instant>,
 }
 
-impl Letters {
-    pub(super) fn new(store: Store, source: String, route: String, limit: usize, window: Duration) -> Self {
-        Letters { store, source, route, limit, window, recent: VecDeque::new(), timeouts: VecDeque::new() }
+impl Rule {
+    pub(super) fn new(route: &str, def: &DeadLettersDef) -> Self {
+        Rule {
+            route: route.to_owned(),
+            limit: def.stop_after as usize,
+            window: Duration::from_secs(u64::from(def.window_s)),
+            recent: VecDeque::new(),
+            timeouts: VecDeque::new(),
+        }
     }
 
-    /// The source that the route reads.
-    pub(super) fn route(&self) -> &str {
-        &self.route
-    }
-
-    pub(super) fn source(&self) -> &str {
-        &self.source
-    }
-
-    /// Says that an event could not pass, before it is kept; an error if the route must stop instead.
+    /// Says that an event could not pass; an error if the route must stop.
     pub(super) fn admit(&mut self, code: &str, reason: &str) -> Result<(), Fault> {
         let now = Instant::now();
         let timed_out = code == forebay_transform::codes::TIMEOUT.name;
@@ -83,6 +79,8 @@ impl Letters {
                     times.len(),
                     self.window.as_secs()
                 );
+                // a preview goes on behind it
+                times.pop_front();
                 return Err(Fault::new(TOO_MANY, what).fix(
                     "correct the transform or the destination, then resume the route; the events that were not \
                      dead-lettered come again",
@@ -90,6 +88,35 @@ impl Letters {
             }
         }
         Ok(())
+    }
+}
+
+/// A route's dead letters.
+pub(super) struct Letters {
+    store: Store,
+    source: String,
+    route: String,
+    rule: Rule,
+}
+
+impl Letters {
+    pub(super) fn new(store: Store, source: String, route: String, def: &DeadLettersDef) -> Self {
+        let rule = Rule::new(&route, def);
+        Letters { store, source, route, rule }
+    }
+
+    /// The source that the route reads.
+    pub(super) fn route(&self) -> &str {
+        &self.route
+    }
+
+    pub(super) fn source(&self) -> &str {
+        &self.source
+    }
+
+    /// Says that an event could not pass, before it is kept; an error if the route must stop instead.
+    pub(super) fn admit(&mut self, code: &str, reason: &str) -> Result<(), Fault> {
+        self.rule.admit(code, reason)
     }
 
     /// Keeps letters, durably.
@@ -116,8 +143,13 @@ impl Letters {
 /// The event at `offset`, in Debezium's envelope, a line for each part. Only the store sees it: it may hold what a transform
 /// would have masked, apart from the columns that the route may not have, which the caller covers.
 pub(super) fn render(source: &str, block: &Block, offset: Offset) -> Vec<u8> {
+    render_as(&DebeziumConfig::default(), source, block, offset)
+}
+
+/// As [`render`], as the format is set.
+pub(super) fn render_as(format: &DebeziumConfig, source: &str, block: &Block, offset: Offset) -> Vec<u8> {
     let alone = block.slice(offset, offset + 1);
-    let mut renderer = Renderer::new(&DebeziumConfig::default(), source);
+    let mut renderer = Renderer::new(format, source);
     let mut records = renderer.records(&alone, now_us());
     let mut text = Text::default();
     // a format that refuses the event is no reason to lose the letter

@@ -28,6 +28,7 @@ mod snapshots;
 mod status;
 mod supervise;
 mod tail;
+mod through;
 mod versions;
 mod world;
 
@@ -48,8 +49,8 @@ pub use history::{TransformRun, TransformsRun};
 pub use preview::Preview;
 pub use replay::ReplayWith;
 pub use status::{
-    CountsView, FaultView, PluginStatus, PositionView, RouteState, RouteStatus, SourceState, SourceStatus,
-    Status,
+    CountsView, FailureView, FaultView, PluginStatus, PositionView, RouteState, RouteStatus, SourceState,
+    SourceStatus, Status,
 };
 pub use tail::Tail;
 pub use versions::UploadView;

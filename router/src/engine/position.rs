@@ -8,8 +8,8 @@ use forebay_store::DocKind;
 use super::{Engine, assemble, codes};
 use crate::definition::SourceDef;
 
-/// Notes that are true of one position only: what tables looked like there, which XA transactions were undecided.
-const OF_A_POSITION: [&str; 5] = ["schema/", "xa/", "xa-missed", "databases", "caution/"];
+/// Notes that are true of one position only: what tables looked like there, which XA transactions were undecided, which one was last.
+const OF_A_POSITION: [&str; 6] = ["schema/", "xa/", "xa-missed", "databases", "caution/", "last"];
 
 impl Engine {
     /// What moving a source to `target` would mean now. Changes nothing.

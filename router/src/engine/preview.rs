@@ -4,30 +4,39 @@
 //! not have are covered, and where the transforms would let one out no values are shown at all.
 
 use std::collections::BTreeMap;
+use std::ops::ControlFlow;
 use std::sync::Arc;
+use std::time::Duration;
 
+use arrow_array::Array as _;
 use forebay_changelog::Log;
-use forebay_model::{Batch, Block, Class, Fault, Offset, TableSchema, split_key_changes};
-use forebay_transform::{Place, Plan};
+use forebay_model::{Batch, Block, ChangeEvent, Fault, Offset, TableSchema, split_key_changes};
+use forebay_transform::{Binding, Plan};
 use serde::Serialize;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
+use tokio::time::{Instant, timeout_at};
 use utoipa::ToSchema;
 
 use super::chain::{self, Bound, Step};
 use super::deliver::block_events;
-use super::route::halves;
+use super::letters::{self, Rule};
 use super::select::Selection;
-use super::{ApplyError, Engine, assemble, letters, pii};
+use super::through::{self, Dead, Passed};
+use super::{ApplyError, Engine, assemble};
 use crate::definition::{Existing, Guard, Mode, RouteDef, SourceDef, TransformDef, check};
 
-/// Events that are shown with their fields.
-const SAMPLES: usize = 20;
+mod samples;
+
+use samples::{Fate, Fates, Sample, Samples};
+
 /// Reasons and failures that are told.
 const REASONS: usize = 20;
 /// Offsets that are looked at for the wanted number of events.
 const SCANNED: u64 = 1_000_000;
 /// Bytes of events that are held.
 const BYTES: usize = 64 << 20;
+/// What plugins and rendering may take for one preview.
+const DEADLINE: Duration = Duration::from_secs(30);
 
 /// What transforms would make of a route's latest events.
 #[derive(Clone, Debug, Default, Serialize, ToSchema)]
@@ -56,7 +65,9 @@ pub struct Preview {
     pub exposed: Vec<String>,
     /// Why events were refused or failed, how often.
     pub reasons: BTreeMap<String, u64>,
-    /// Some of the events that come out different, the newest last. Empty where something is exposed.
+    /// Why a running route would stop at these events, or why this preview ended before the last of them.
+    pub stopped: Option<String>,
+    /// Some of the events that do not come out as they are, the latest of each fate, the newest last. Empty where something is exposed.
     pub samples: Vec<Sample>,
 }
 
@@ -69,32 +80,6 @@ pub struct TablePreview {
     pub plans: Vec<Plan>,
     /// Why it cannot be bound.
     pub fault: Option<String>,
-}
-
-/// An event that comes out different.
-#[derive(Clone, Debug, Serialize, ToSchema)]
-pub struct Sample {
-    /// Its offset.
-    pub offset: u64,
-    /// As `database.table`.
-    pub table: String,
-    /// The cells that differ.
-    pub changes: Vec<CellChange>,
-}
-
-/// A cell that comes out different. A value that is missing is one of a column that is not there.
-#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
-pub struct CellChange {
-    /// `before` or `after`: the row before the change, or after it.
-    pub image: &'static str,
-    /// The column.
-    pub column: String,
-    /// As it is read.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub from: Option<Value>,
-    /// As it would be delivered.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub to: Option<Value>,
 }
 
 impl Engine {
@@ -142,9 +127,11 @@ impl Engine {
             steps.push(assemble::open_step(&self.inner.parts, transform).await?);
         }
         let blocks = latest(log, &Selection::new(Some(name), def.tables.clone()), last).await?;
-        let mut trial = Trial::new(def, guard, steps);
+        let mut trial = Trial::new(name, def, guard, steps);
         for block in &blocks {
-            trial.pass(block).await?;
+            if trial.pass(block).await?.is_break() {
+                break;
+            }
         }
         Ok(trial.finish())
     }
@@ -205,49 +192,108 @@ struct Trial<'a> {
     guard: Guard,
     steps: Vec<Step>,
     bound: Vec<(Arc<TableSchema>, Option<Bound>)>,
+    rule: Rule,
+    deadline: Instant,
+    samples: Samples,
     preview: Preview,
 }
 
 impl<'a> Trial<'a> {
-    fn new(def: &'a RouteDef, guard: Guard, steps: Vec<Step>) -> Self {
-        Trial { def, guard, steps, bound: Vec::new(), preview: Preview::default() }
+    fn new(name: &str, def: &'a RouteDef, guard: Guard, steps: Vec<Step>) -> Self {
+        Trial {
+            def,
+            guard,
+            steps,
+            bound: Vec::new(),
+            rule: Rule::new(name, &def.dead_letters),
+            deadline: Instant::now() + DEADLINE,
+            samples: Samples::default(),
+            preview: Preview::default(),
+        }
     }
 
-    /// One block through the transforms.
-    async fn pass(&mut self, block: &Block) -> Result<(), Fault> {
+    /// One block through the transforms; whether that was the last one.
+    async fn pass(&mut self, block: &Block) -> Result<ControlFlow<()>, Fault> {
         if self.preview.to == 0 {
             self.preview.from = block.first;
         }
         self.preview.to = block.end();
-        self.preview.read += block_events(block);
-        let mut out = Vec::new();
+        let (mut out, mut fates, mut flow) = (Vec::new(), Fates::default(), ControlFlow::Continue(()));
         for batch in &block.batches {
-            let at = self.bind(&batch.table).await;
-            let mut work = vec![pii::without_values(batch.clone(), &self.guard)];
-            while let Some(batch) = work.pop() {
-                match self.apply(at, block, batch.clone()).await {
-                    Ok(Some(passed)) => out.push(passed),
-                    Ok(None) => self.preview.failed += batch.events().filter(|e| e.part == 0).count() as u64,
-                    Err(fault) if fault.class() == Class::Poison => match halves(&batch) {
-                        Some((low, high)) => work.extend([high, low]),
-                        None => {
-                            self.preview.failed += 1;
-                            self.reason(fault.message());
+            let mut passed = Passed::default();
+            let ended = match flow {
+                ControlFlow::Continue(()) => {
+                    match timeout_at(self.deadline, self.batch(block, batch, &mut passed)).await {
+                        Ok(Ok(())) => None,
+                        Ok(Err(fault)) if fault.code() == letters::TOO_MANY => Some(fault.message()),
+                        Ok(Err(fault)) => return Err(fault),
+                        Err(_) => {
+                            let most = DEADLINE.as_secs();
+                            Some(format!(
+                                "the preview ended before the last event: it may take {most} s; try fewer"
+                            ))
                         }
-                    },
-                    Err(fault) => return Err(fault),
+                    }
                 }
+                ControlFlow::Break(()) => {
+                    passed.todo.push(batch.clone());
+                    None
+                }
+            };
+            if let Some(why) = ended {
+                self.preview.stopped = Some(why);
+                flow = ControlFlow::Break(());
             }
+            // what was under way when the time was over
+            let undone = passed.todo.iter().flat_map(Batch::events).map(|event| event.event);
+            let before = fates.undone.len();
+            fates.undone.extend(undone);
+            let done = batch.events().filter(|event| event.part == 0).count();
+            self.preview.read += done.saturating_sub(fates.undone.len() - before) as u64;
+            self.count(batch, &mut passed, &mut fates);
+            out.append(&mut passed.batches);
         }
         let out = Block { batches: out, ..block.clone() };
         self.preview.kept += block_events(&out);
-        self.sample(block, &out);
-        Ok(())
+        if self.preview.exposed.is_empty() {
+            let (about, deadline) = ((self.def.source.as_str(), &self.guard), self.deadline);
+            self.samples.look(about, block, &out, fates, deadline).await;
+        }
+        Ok(flow)
     }
 
-    async fn bind(&mut self, table: &Arc<TableSchema>) -> usize {
+    /// One batch through its table's transforms, under the rule that stops a route.
+    async fn batch(&mut self, block: &Block, batch: &Batch, passed: &mut Passed) -> Result<(), Fault> {
+        let at = self.bind(&batch.table).await?;
+        let (rule, stopped) = (&mut self.rule, &mut self.preview.stopped);
+        // only what costs time ends a preview: of all else one wants to know how much there is
+        let admit = |code: &'static str, reason: &str| match rule.admit(code, reason) {
+            Err(fault) if code == forebay_transform::codes::TIMEOUT.name => Err(fault),
+            Err(fault) => {
+                stopped.get_or_insert_with(|| fault.message());
+                Ok(())
+            }
+            Ok(()) => Ok(()),
+        };
+        let Some(bound) = &mut self.bound[at].1 else {
+            let reason = self.preview.tables[at].fault.clone().unwrap_or_default();
+            let events = batch.events().filter(|event| event.part == 0);
+            let code = forebay_transform::codes::BIND.name;
+            let failed = |e: ChangeEvent| Dead { event: e.event, code, reason: reason.clone() };
+            passed.dead.extend(events.map(failed));
+            return Ok(());
+        };
+        let batch = pii::without_values(batch.clone(), &self.guard);
+        through::pass(&mut bound.bindings, &self.def.source, block, batch, passed, admit).await
+    }
+
+    /// The index of the table's transforms.
+    ///
+    /// # Errors
+    /// If a plugin refuses its configuration.
+    async fn bind(&mut self, table: &Arc<TableSchema>) -> Result<usize, Fault> {
         if let Some(at) = self.bound.iter().position(|(known, _)| known == table) {
-            return at;
+            return Ok(at);
         }
         let (mut plans, mut fault) = (Vec::new(), None);
         let bound = match chain::bind(&self.def.source, table, &self.steps, &self.guard).await {
@@ -256,122 +302,68 @@ impl<'a> Trial<'a> {
                 self.preview.exposed.extend(bound.exposed.iter().cloned());
                 Some(bound)
             }
+            Err((_, refusal)) if refusal.fault.code() == forebay_transform::codes::CONFIG => {
+                return Err(refusal.fault);
+            }
             Err((_, refusal)) => {
-                fault = Some(refusal.fault.message());
+                let message = refusal.fault.message();
+                self.preview.stopped.get_or_insert_with(|| message.clone());
+                fault = Some(message);
                 None
             }
         };
         self.preview.tables.push(TablePreview { table: table.full_name(), plans, fault });
         self.bound.push((table.clone(), bound));
-        self.bound.len() - 1
+        Ok(self.bound.len() - 1)
     }
 
-    /// One batch; `None` if its table's transforms cannot be bound.
-    async fn apply(&mut self, at: usize, block: &Block, batch: Batch) -> Result<Option<Batch>, Fault> {
-        let Some(bound) = &mut self.bound[at].1 else { return Ok(None) };
-        let place = Place { source: &self.def.source, first: block.first, origin: &block.origin };
-        let (mut passed, mut reasons) = (batch, Vec::new());
-        for binding in &mut bound.bindings {
-            if passed.rows() == 0 {
-                break;
+    /// Counts what became of a batch.
+    fn count(&mut self, batch: &Batch, passed: &mut Passed, fates: &mut Fates) {
+        let bound = self.bound.iter().find(|(table, _)| *table == batch.table);
+        let bindings = bound.and_then(|(_, bound)| bound.as_ref()).map_or(&[][..], |bound| &bound.bindings);
+        let is_rekeyed = bindings.iter().any(rekeys);
+        for out in &mut passed.batches {
+            let events: Vec<_> = out.events().filter(|event| event.part == 0).collect();
+            if is_rekeyed {
+                self.preview.rekeyed += events.len() as u64;
+                fates.rekeyed.extend(events.iter().map(|event| event.event));
             }
-            let applied = binding.apply(&passed, &place).await?;
-            passed = applied.batch;
-            reasons.extend(applied.rejects.into_iter().map(|reject| reject.reason));
-        }
-        let is_rekeyed = {
-            let mut bindings = bound.bindings.iter();
-            bindings.any(|b| {
-                let plan = b.plan();
-                let names = b.input().key.iter().map(|&k| b.input().columns[k as usize].name.as_str());
-                let renamed =
-                    |name: &str| plan.renames.get(name).map_or_else(|| name.to_owned(), Clone::clone);
-                let was: Vec<String> = names.clone().map(renamed).collect();
-                was != plan.key || names.clone().any(|name| plan.hides(name))
-            })
-        };
-        let events = passed.events().filter(|event| event.part == 0);
-        let kept = events.clone().count() as u64;
-        if is_rekeyed {
-            self.preview.rekeyed += kept;
-        }
-        if let Some(routing) = &passed.routing {
-            use arrow_array::Array as _;
-            let elsewhere = |row: Option<u32>| row.is_some_and(|row| routing.is_valid(row as usize));
-            self.preview.routed +=
-                events.filter(|e| elsewhere(e.after) || elsewhere(e.before)).count() as u64;
-        }
-        self.preview.rejected += reasons.len() as u64;
-        reasons.into_iter().for_each(|reason| self.reason(reason));
-        split_key_changes(&mut passed);
-        Ok(Some(passed))
-    }
-
-    fn reason(&mut self, reason: String) {
-        if self.preview.reasons.len() < REASONS || self.preview.reasons.contains_key(&reason) {
-            *self.preview.reasons.entry(reason).or_default() += 1;
-        }
-    }
-
-    /// Shows some events that come out different.
-    fn sample(&mut self, block: &Block, out: &Block) {
-        if !self.preview.exposed.is_empty() {
-            self.preview.samples.clear();
-            return;
-        }
-        for batch in &out.batches {
-            // events that come out as they are cost as much to look at
-            for event in batch.events().filter(|event| event.part == 0).take(SAMPLES) {
-                if self.preview.samples.len() >= SAMPLES {
-                    return;
-                }
-                let offset = block.first + Offset::from(event.event);
-                let read = pii::cover(block.slice(offset, offset + 1), &self.guard);
-                let was = rendered(&self.def.source, &read, offset);
-                let is = rendered(&self.def.source, out, offset);
-                let changes = differences(&was, &is);
-                if !changes.is_empty() {
-                    let table = batch.table.full_name();
-                    self.preview.samples.push(Sample { offset, table, changes });
-                }
+            if let Some(routing) = &out.routing {
+                let elsewhere = |row: Option<u32>| row.is_some_and(|row| routing.is_valid(row as usize));
+                let routed = events.iter().filter(|e| elsewhere(e.after) || elsewhere(e.before));
+                self.preview.routed += routed.count() as u64;
             }
+            split_key_changes(out);
+        }
+        for Dead { event, code, reason } in passed.dead.drain(..) {
+            let fate = if code == letters::REJECTED.name { Fate::Rejected } else { Fate::Failed };
+            match fate {
+                Fate::Rejected => self.preview.rejected += 1,
+                _ => self.preview.failed += 1,
+            }
+            let reasons = &mut self.preview.reasons;
+            if reasons.len() < REASONS || reasons.contains_key(&reason) {
+                *reasons.entry(reason.clone()).or_default() += 1;
+            }
+            fates.dead.insert(event, (fate, reason));
         }
     }
 
-    fn finish(mut self) -> Preview {
-        let p = &mut self.preview;
-        p.dropped = p.read.saturating_sub(p.kept + p.rejected + p.failed);
-        self.preview
+    fn finish(self) -> Preview {
+        let mut preview = self.preview;
+        preview.dropped = preview.read.saturating_sub(preview.kept + preview.rejected + preview.failed);
+        if preview.exposed.is_empty() {
+            preview.samples = self.samples.finish();
+        }
+        preview
     }
 }
 
-/// The event in Debezium's words; null where it is not in the block.
-fn rendered(source: &str, block: &Block, offset: Offset) -> Value {
-    let text = letters::render(source, block, offset);
-    text.split(|&byte| byte == b'\n')
-        .next()
-        .and_then(|line| serde_json::from_slice(line).ok())
-        .unwrap_or_default()
-}
-
-fn differences(was: &Value, is: &Value) -> Vec<CellChange> {
-    let none = Map::new();
-    let mut changes = Vec::new();
-    for image in ["before", "after"] {
-        let (old, new) = (was[image].as_object(), is[image].as_object());
-        let (old, new) = (old.unwrap_or(&none), new.unwrap_or(&none));
-        let added = new.keys().filter(|column| !old.contains_key(*column));
-        for column in old.keys().chain(added) {
-            let (from, to) = (old.get(column), new.get(column));
-            if from != to {
-                changes.push(CellChange {
-                    image,
-                    column: column.clone(),
-                    from: from.cloned(),
-                    to: to.cloned(),
-                });
-            }
-        }
-    }
-    changes
+/// Whether other columns or other values tell the rows apart behind a transform.
+fn rekeys(binding: &Binding) -> bool {
+    let (plan, input) = (binding.plan(), binding.input());
+    let names = input.key.iter().map(|&k| input.columns[k as usize].name.as_str());
+    let renamed = |name: &str| plan.renames.get(name).map_or_else(|| name.to_owned(), Clone::clone);
+    let was: Vec<String> = names.clone().map(renamed).collect();
+    was != plan.key || names.clone().any(|name| plan.hides(name))
 }

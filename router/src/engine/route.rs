@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use forebay_changelog::{Log, Reader, Want};
-use forebay_model::{Batch, Block, Class, Fault, Gtid, Offset, Origin, Txn, keep_images, split_key_changes};
+use forebay_model::{Batch, Block, Fault, Gtid, Offset, Origin, Txn, split_key_changes};
 use forebay_sink::{Appetite, Delivery, Mark, Sink};
 use forebay_store::{Checkpoint, Counts, Stage};
 use tokio::sync::watch;
@@ -22,6 +22,7 @@ use super::pii;
 use super::replay::Past;
 use super::select::Selection;
 use super::status::{FaultView, RouteState, now_us};
+use super::through;
 
 /// What a route tells of itself, apart from its checkpoint.
 #[derive(Clone, Debug)]
@@ -255,7 +256,7 @@ impl Route {
         Ok(Passed { block: Block { batches, ..block }, read, dead: count })
     }
 
-    /// One batch through the chain. A batch that a plugin cannot take is halved until the event is alone.
+    /// One batch through the chain.
     async fn transform(
         &mut self,
         block: &Block,
@@ -279,45 +280,13 @@ impl Route {
                 event,
             }
         };
-        let mut work = vec![batch];
-        while let Some(batch) = work.pop() {
-            match self.chain.apply(block, batch.clone()).await {
-                Ok(passed) => {
-                    for (event, reason) in passed.rejected {
-                        let code = letters::REJECTED.name;
-                        self.letters.admit(code, &reason)?;
-                        dead.push(letter(event, code, reason));
-                    }
-                    out.push(passed.batch);
-                }
-                Err(fault) if fault.class() == Class::Poison => match halves(&batch) {
-                    Some((low, high)) => work.extend([high, low]),
-                    None => {
-                        self.letters.admit(fault.code().name, &fault.message())?;
-                        let event = batch.events().next().expect("a batch of one event").event;
-                        dead.push(letter(event, fault.code().name, fault.message()));
-                    }
-                },
-                Err(fault) => return Err(fault),
-            }
-        }
+        let mut passed = through::Passed::default();
+        let admit = |code: &'static str, reason: &str| self.letters.admit(code, reason);
+        self.chain.pass(block, batch, &mut passed, admit).await?;
+        dead.extend(passed.dead.into_iter().map(|dead| letter(dead.event, dead.code, dead.reason)));
+        out.extend(passed.batches);
         Ok(())
     }
-}
-
-/// The two halves of a batch's events; `None` if it has one.
-pub(super) fn halves(batch: &Batch) -> Option<(Batch, Batch)> {
-    let events: Vec<_> = batch.events().collect();
-    if events.len() < 2 {
-        return None;
-    }
-    let cut = &events[events.len() / 2];
-    let row = cut.before.or(cut.after).expect("an event has an image") as usize;
-    let side = |low: bool| {
-        let keep: Vec<bool> = (0..batch.rows()).map(|r| (r < row) == low).collect();
-        keep_images(batch, &keep).batch
-    };
-    Some((side(true), side(false)))
 }
 
 /// Blocks for one delivery: the first, more while the appetite and its patience last.

@@ -195,17 +195,52 @@ pub struct PluginStatus {
     pub cpu_us: u64,
     /// Memory of its instances, in bytes.
     pub memory_bytes: u64,
+    /// Its instances that there are.
+    pub instances: u64,
+    /// Instances that were opened.
+    pub opened: u64,
+    /// Log lines of it that were too many.
+    pub log_lines_left_out: u64,
     /// Calls that crashed, met a limit or broke the contract, by the fault's code.
     #[schema(value_type = Object)]
     pub failures: BTreeMap<&'static str, u64>,
+    /// The last of these. The route may go on all the same, by asking for less in one call.
+    pub last_failure: Option<FailureView>,
+}
+
+/// How a call of a plugin failed.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct FailureView {
+    /// Stable; see the error reference.
+    pub code: &'static str,
+    /// What happened.
+    pub message: String,
+    /// When, in milliseconds since 1970.
+    pub at_ms: u64,
 }
 
 impl PluginStatus {
     /// What a meter says.
     pub(super) fn new(plugin: String, usage: Usage) -> PluginStatus {
-        let Usage { calls, images, filtered, rejected, cpu, memory_bytes, failures } = usage;
-        let cpu_us = u64::try_from(cpu.as_micros()).unwrap_or(u64::MAX);
-        PluginStatus { plugin, calls, images, filtered, rejected, cpu_us, memory_bytes, failures }
+        let last = usage.last_failure.map(|last| FailureView {
+            code: last.code,
+            message: last.message,
+            at_ms: last.at.duration_since(UNIX_EPOCH).map_or(0, |at| at.as_millis() as u64),
+        });
+        PluginStatus {
+            plugin,
+            calls: usage.calls,
+            images: usage.images,
+            filtered: usage.filtered,
+            rejected: usage.rejected,
+            cpu_us: u64::try_from(usage.cpu.as_micros()).unwrap_or(u64::MAX),
+            memory_bytes: usage.memory_bytes,
+            instances: usage.instances,
+            opened: usage.opened,
+            log_lines_left_out: usage.log_lines_left_out,
+            failures: usage.failures,
+            last_failure: last,
+        }
     }
 }
 

@@ -47,6 +47,16 @@ pub struct PluginVersion {
     pub sha256: String,
     /// When it was uploaded first, in milliseconds since 1970.
     pub uploaded_ms: u64,
+    /// When it was uploaded last.
+    #[serde(default)]
+    pub pushed_ms: u64,
+}
+
+impl PluginVersion {
+    /// The last upload is the newest; what was stored before there was a time of it counts from the first.
+    fn age(&self) -> (u64, &str) {
+        (self.pushed_ms.max(self.uploaded_ms), &self.version)
+    }
 }
 
 fn owner(plugin: &str) -> String {
@@ -63,11 +73,11 @@ fn default(store: &Store, plugin: &str) -> Result<Option<String>, Fault> {
     Ok(document.and_then(|d| d.value["sha256"].as_str().map(str::to_owned)))
 }
 
-/// A plugin's uploads, newest first.
+/// A plugin's uploads, the last one that was pushed first.
 pub(super) fn known(store: &Store, plugin: &str) -> Result<Vec<PluginVersion>, Fault> {
     let notes = store.notes(&owner(plugin), PREFIX)?.into_values();
     let mut known: Vec<PluginVersion> = notes.filter_map(|note| serde_json::from_value(note).ok()).collect();
-    known.sort_by(|a, b| (b.uploaded_ms, &b.version).cmp(&(a.uploaded_ms, &a.version)));
+    known.sort_by(|a, b| b.age().cmp(&a.age()));
     Ok(known)
 }
 
@@ -97,7 +107,10 @@ pub(super) fn wanted(store: &Store, transform: &TransformDef, wanted: &Wanted) -
     if let Some(along) = wanted.versions.get(name)
         && !all.iter().any(|known| known.sha256 == sha256)
     {
-        all.insert(0, PluginVersion { version: along.clone(), sha256, uploaded_ms: u64::MAX });
+        all.insert(
+            0,
+            PluginVersion { version: along.clone(), sha256, uploaded_ms: u64::MAX, pushed_ms: u64::MAX },
+        );
     }
     pick(name, version, &all)
 }
@@ -106,7 +119,13 @@ fn pick(plugin: &str, wanted: &str, known: &[PluginVersion]) -> Result<String, F
     let found: Vec<&PluginVersion> = match wanted.strip_prefix(HASH) {
         Some(prefix) => known.iter().filter(|v| v.sha256.starts_with(prefix)).collect(),
         // the first upload that said so
-        None => known.iter().rev().filter(|v| v.version == wanted).take(1).collect(),
+        None => known
+            .iter()
+            .rev()
+            .filter(|v| v.version == wanted)
+            .min_by_key(|v| v.uploaded_ms)
+            .into_iter()
+            .collect(),
     };
     let fault = |what: String| {
         let all: Vec<&str> = known.iter().map(|v| v.version.as_str()).collect();
@@ -157,14 +176,20 @@ impl Engine {
         let store = self.store();
         for (plugin, (version, sha256)) in wanted {
             let known = known(store, plugin)?;
+            let pushed_ms = now_us() / 1000;
+            if let Some(old) = known.iter().find(|old| &old.sha256 == sha256) {
+                // again: what its version means stays, and it is the newest
+                let now = PluginVersion { pushed_ms, ..old.clone() };
+                let note = serde_json::to_value(&now).expect("plain data");
+                store.set_notes(&owner(plugin), vec![(key(&now), Some(note))]).await?;
+                continue;
+            }
             let now = PluginVersion {
                 version: version.clone(),
                 sha256: sha256.clone(),
-                uploaded_ms: now_us() / 1000,
+                uploaded_ms: pushed_ms,
+                pushed_ms,
             };
-            if known.iter().any(|old| old.sha256 == now.sha256) {
-                continue;
-            }
             let mut notes = vec![(key(&now), Some(serde_json::to_value(&now).expect("plain data")))];
             let routes = self.defined(DocKind::Routes)?;
             let default = default(store, plugin)?;
@@ -178,7 +203,7 @@ impl Engine {
         Ok(())
     }
 
-    /// A plugin's uploads, newest first.
+    /// A plugin's uploads, the last one that was pushed first.
     ///
     /// # Errors
     /// If the store fails.

@@ -235,7 +235,7 @@ impl Engine {
         problems.extend(missing.iter().map(|(place, fault)| Problem::of_fault(below(place), fault)));
         Some(Step {
             told: assemble::told(transform, &plugin),
-            meter: Arc::default(),
+            share: Arc::default(),
             plugin,
             limits,
             config: config.to_string(),

@@ -1,7 +1,7 @@
 //! From a plugin's folder to its component: the language's own toolchain makes a core module, and the step from there is
 //! inside this binary.
 
-use std::io::{BufRead as _, BufReader};
+use std::io::{BufRead as _, BufReader, ErrorKind};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -80,7 +80,7 @@ fn rust(folder: &Path) -> anyhow::Result<Vec<u8>> {
     if std::env::var_os("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUSTFLAGS").is_none() {
         command.env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUSTFLAGS", flags(&folder));
     }
-    let mut child = command.spawn().with_context(|| missing(&cargo, RUST))?;
+    let mut child = command.spawn().map_err(|error| missing(&cargo, RUST, &error))?;
     let mut module = None;
     for line in BufReader::new(child.stdout.take().expect("it is piped")).lines() {
         module = module_of(&line?, &manifest).or(module);
@@ -101,8 +101,12 @@ fn rust(folder: &Path) -> anyhow::Result<Vec<u8>> {
 const RUST: &str = "install Rust from https://rustup.rs, then run `rustup target add wasm32-unknown-unknown`";
 const GOLANG: &str = "install Go 1.24 or newer from https://go.dev/dl";
 
-fn missing(program: &str, fix: &str) -> String {
-    format!("`{program}` cannot be run: {fix}")
+/// Why a program does not start; that it is not there is said by what to do.
+fn missing(program: &str, fix: &str, error: &std::io::Error) -> anyhow::Error {
+    match error.kind() {
+        ErrorKind::NotFound => anyhow::anyhow!("there is no `{program}` on the PATH: {fix}"),
+        _ => anyhow::anyhow!("`{program}` cannot be run ({error}): {fix}"),
+    }
 }
 
 /// Whether the compiler has the target's standard library.
@@ -112,7 +116,7 @@ fn has_target(rustc: &str, folder: &Path) -> anyhow::Result<()> {
         .current_dir(folder)
         .stdin(Stdio::null())
         .output()
-        .with_context(|| missing(rustc, RUST))?;
+        .map_err(|error| missing(rustc, RUST, &error))?;
     let told = String::from_utf8_lossy(&asked.stdout);
     let has_std = std::fs::read_dir(told.trim()).is_ok_and(|mut files| {
         files.any(|file| file.is_ok_and(|file| file.file_name().to_string_lossy().starts_with("libstd-")))
@@ -153,7 +157,7 @@ fn go(folder: &Path) -> anyhow::Result<Vec<u8>> {
         .current_dir(folder)
         .stdin(Stdio::null())
         .output()
-        .with_context(|| missing("go", GOLANG))?;
+        .map_err(|error| missing("go", GOLANG, &error))?;
     let told = String::from_utf8_lossy(&asked.stdout).trim().to_owned();
     if !asked.status.success() {
         bail!("go cannot be asked for its version: {}", String::from_utf8_lossy(&asked.stderr).trim());
@@ -171,7 +175,7 @@ fn go(folder: &Path) -> anyhow::Result<Vec<u8>> {
         .env_remove("GOFLAGS")
         .stdin(Stdio::null())
         .status()
-        .with_context(|| missing("go", GOLANG))?;
+        .map_err(|error| missing("go", GOLANG, &error))?;
     let module = std::fs::read(&out);
     // it may not be there
     let _ = std::fs::remove_file(&out);

@@ -128,7 +128,7 @@ fn what_is_wrong_is_told_with_what_to_do() {
     write("page.wasm", b"<html>");
     write("core.wasm", b"\0asm\x01\0\0\0");
     write("t.yaml", TABLE.as_bytes());
-    failing(&["check", "page.wasm"], "page.wasm: the upload is an HTML page");
+    failing(&["check", "page.wasm"], "page.wasm: the file is an HTML page");
     failing(&["check", "core.wasm"], "`forebay plugin build` makes a component of it");
     failing(&["check", "none.wasm"], "cannot read none.wasm");
     failing(&["check", "filter.wasm", "--table", "shop.t"], "with --mysql");

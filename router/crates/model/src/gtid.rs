@@ -112,6 +112,11 @@ impl GtidSet {
         self.domains.get(&domain).map(|&(server, number)| Gtid::mariadb(domain, server, number))
     }
 
+    /// MariaDB's: the domains that it holds anything of, sorted.
+    pub fn domains(&self) -> impl Iterator<Item = u32> {
+        self.domains.keys().copied()
+    }
+
     /// MariaDB's: makes another one the newest of its domain, also an older one; `None` = the domain is empty.
     pub fn set_newest(&mut self, domain: u32, newest: Option<&Gtid>) {
         self.domains.remove(&domain);

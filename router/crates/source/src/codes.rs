@@ -34,7 +34,7 @@ forebay_model::codes! {
     // where to read from
     PURGED = "mysql.purged", Fatal, "The server has deleted binlog files that were not read yet.";
     POSITION_AHEAD = "mysql.position_ahead", Fatal, "The server lacks transactions that were read already, and will not get them.";
-    SERVER_RESET = "mysql.server_reset", Fatal, "The server was reset or restored: it lacks what was read from it.";
+    SERVER_RESET = "mysql.server_reset", Fatal, "The server was reset or restored: it lacks what was read from it, or has other transactions in its place.";
     SERVER_FOREIGN = "mysql.server_foreign", Fatal, "The server has nothing to do with the one that was read.";
     REPLICA_BEHIND = "mysql.replica_behind", Retryable, "The server is a replica that lacks transactions that were read already.";
     FILE_POSITION = "mysql.file_position", Fatal, "A position by file and offset cannot be resumed on this server.";
@@ -66,6 +66,7 @@ forebay_model::codes! {
     UNSUPPORTED_EVENT = "mysql.unsupported_event", Fatal, "The binlog holds changes in a form that Forebay does not read.";
     XA = "mysql.xa", Fatal, "An XA transaction of two phases was committed, and the binlog that holds its rows was purged, or the server gives it no GTID.";
     COLUMN_TYPE = "mysql.column_type", Fatal, "A captured table has a column of a type that Forebay does not read.";
+    SYSTEM_VERSIONED = "mysql.system_versioned", Fatal, "A captured table is system-versioned: its rows in the binlog are versions, and are not read.";
     CHARSET = "mysql.charset", Fatal, "A captured table has a column in a character set that Forebay does not read exactly.";
     TOO_LARGE = "mysql.too_large", Fatal, "An event of the binlog is larger than MySQL itself allows.";
     STATEMENT_EVENT = "mysql.statement_event", Fatal, "A captured table may have been changed by a statement that the binlog holds as text.";

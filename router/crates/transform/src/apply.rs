@@ -4,23 +4,18 @@ use std::fmt;
 use std::sync::Arc;
 
 use forebay_model::{Batch, Code, Fault, Kind, Offset, Origin, TableSchema};
-use wasmtime::component::ResourceAny;
 
 use crate::assemble::{Piece, assemble};
 use crate::bindings as wit;
+use crate::codes;
 use crate::gather::Gathered;
 use crate::host::Plugin;
-use crate::instance::{Instance, MESSAGE, Stop};
+use crate::instance::MESSAGE;
 use crate::limits::Limits;
-use crate::meter::Meter;
 use crate::plan::{Checked, Plan};
 use crate::plugin_log::clean;
-use crate::{codes, types};
-
-/// More problems than this of one configuration help nobody.
-const PROBLEMS: usize = 100;
-/// The longest path of one, bytes.
-const PATH: usize = 200;
+use crate::pool::{Live, PROBLEMS, open};
+use crate::share::{Share, next_binding};
 
 /// Images that one call is given at most; longer batches are cut.
 const IMAGES: usize = 8192;
@@ -29,9 +24,11 @@ const BYTES: usize = 8 << 20;
 
 /// A plugin bound to one version of one table, with one configuration.
 ///
-/// Holds at most one instance. An instance that stops is dropped and made anew; a call that is cancelled (its future
-/// dropped) drops its instance, too.
+/// Has at most one instance, which waits among its [`Share`]'s idle ones and may be dropped there: the next call opens another, which
+/// must plan the same. An instance that stops is dropped and made anew; a call that is cancelled (its future dropped) drops its
+/// instance, too.
 pub struct Binding {
+    number: u64,
     plugin: Plugin,
     source: String,
     config: String,
@@ -40,31 +37,12 @@ pub struct Binding {
     /// As the plugin said it: a new instance must say the same.
     said: wit::Plan,
     checked: Checked,
-    live: Option<Live>,
-    meter: Arc<Meter>,
+    share: Arc<Share>,
 }
 
-struct Live {
-    instance: Instance,
-    resource: ResourceAny,
-    /// What the instance's memory is counted in, and how much of it is counted there.
-    counted: Option<(Arc<Meter>, u64)>,
-}
-
-impl Live {
-    /// Counts what the instance's memory has become.
-    fn count(&mut self, meter: &Arc<Meter>) {
-        let now = self.instance.memory();
-        let before = self.counted.replace((meter.clone(), now)).map_or(0, |(_, before)| before);
-        meter.grew(before, now);
-    }
-}
-
-impl Drop for Live {
+impl Drop for Binding {
     fn drop(&mut self) {
-        if let Some((meter, counted)) = self.counted.take() {
-            meter.grew(counted, 0);
-        }
+        self.rest();
     }
 }
 
@@ -153,12 +131,12 @@ impl Plugin {
         config_json: &str,
         limits: &Limits,
     ) -> Result<Binding, Refusal> {
-        self.bind_hiding(source, table, config_json, limits, &[]).await
+        self.bind_hiding(source, table, config_json, limits, &[], &Arc::default()).await
     }
 
     /// As [`bind`](Self::bind), for a table with columns whose values are not to come through: where the plugin replaces one of
     /// them, "as they came" is no answer ([`codes::BAD_OUTPUT`]). Whether it replaces them at all is for the caller to judge,
-    /// by the plan.
+    /// by the plan. What it costs is counted in `share`, where its instance waits, too.
     ///
     /// # Errors
     /// As [`bind`](Self::bind).
@@ -169,8 +147,9 @@ impl Plugin {
         config_json: &str,
         limits: &Limits,
         hidden: &[String],
+        share: &Arc<Share>,
     ) -> Result<Binding, Refusal> {
-        let (live, said) = open(self, source, table, config_json, limits).await?;
+        let (mut live, said) = open(self, source, table, config_json, limits, share).await?;
         let mut checked = Checked::new(&said, table).map_err(|problem| {
             let what =
                 format!("plugin `{}` planned what cannot be done to {}", self.info().name, table.full_name());
@@ -179,76 +158,32 @@ impl Plugin {
                 .fix("report it to the plugin's author")
         })?;
         checked.insist(table, hidden);
+        let number = next_binding();
+        if checked.calls_guest() {
+            live.count(&share.meter);
+            share.pool.put(number, live);
+        }
         Ok(Binding {
+            number,
             plugin: self.clone(),
             source: source.to_owned(),
             config: config_json.to_owned(),
             limits: limits.clone(),
             input: table.clone(),
             said,
-            live: checked.calls_guest().then_some(live),
             checked,
-            meter: Arc::default(),
+            share: share.clone(),
         })
     }
 }
 
 /// `path: message; path: message`.
-fn in_a_line(problems: &[ConfigProblem]) -> String {
+pub(crate) fn in_a_line(problems: &[ConfigProblem]) -> String {
     let one = |p: &ConfigProblem| match p.path.as_str() {
         "" => p.message.clone(),
         path => format!("{path}: {}", p.message),
     };
     problems.iter().map(one).collect::<Vec<_>>().join("; ")
-}
-
-/// A new instance, bound, with its plan.
-async fn open(
-    plugin: &Plugin,
-    source: &str,
-    table: &TableSchema,
-    config: &str,
-    limits: &Limits,
-) -> Result<(Live, wit::Plan), Refusal> {
-    let about = || format!("plugin `{}` on {}", plugin.info().name, table.full_name());
-    let stopped = |stop: Stop| {
-        let fix = "report it to the plugin's author, or raise the limits of plugins";
-        Fault::new(codes::BIND, format!("{} cannot be bound: {stop}", about())).fix(fix)
-    };
-    let columns: Vec<_> = table.columns.iter().map(types::def).collect();
-    let schema = wit::TableSchema {
-        source,
-        database: &table.database,
-        table: &table.table,
-        columns: &columns,
-        primary_key: &table.key,
-    };
-    let mut instance = Instance::start(&plugin.pre, &plugin.info().name, limits).await.map_err(stopped)?;
-    let resource = instance.open(schema, config).await.map_err(stopped)?.map_err(|error| {
-        let (code, problems, fix) = match error {
-            wit::Error::Config(problems) => (codes::CONFIG, problems, "correct the transform's `config`"),
-            wit::Error::Schema(problems) => (
-                codes::SCHEMA,
-                problems,
-                "correct the transform's `config`, or leave the table out of the route",
-            ),
-            wit::Error::Data(message) => {
-                let problem = wit::Problem { path: String::new(), message };
-                (codes::CONFIG, vec![problem], "report it to the plugin's author")
-            }
-        };
-        let clean = |p: wit::Problem| ConfigProblem {
-            path: clean(&p.path, PATH),
-            message: clean(&p.message, MESSAGE),
-        };
-        let problems: Vec<_> = problems.into_iter().take(PROBLEMS).map(clean).collect();
-        Refusal {
-            fault: Fault::new(code, format!("{}: {}", about(), in_a_line(&problems))).fix(fix),
-            problems,
-        }
-    })?;
-    let plan = instance.plan(resource).await.map_err(stopped)?;
-    Ok((Live { instance, resource, counted: None }, plan))
 }
 
 impl Binding {
@@ -269,17 +204,12 @@ impl Binding {
 
     /// Linear memory of the instance, in bytes; 0 if there is none.
     pub fn memory_bytes(&self) -> usize {
-        self.live.as_ref().map_or(0, |live| live.instance.memory() as usize)
+        self.share.pool.memory_of(self.number) as usize
     }
 
-    /// The binding with its costs counted there.
-    #[must_use]
-    pub fn metered(mut self, meter: Arc<Meter>) -> Binding {
-        if let Some(live) = &mut self.live {
-            live.count(&meter);
-        }
-        self.meter = meter;
-        self
+    /// Lets the instance go: no batch is expected soon. The next one opens another.
+    pub fn rest(&self) {
+        self.share.pool.drop_of(self.number);
     }
 
     /// What is done.
@@ -308,12 +238,12 @@ impl Binding {
                 let rows = start..self.end_of_piece(batch, start);
                 start = rows.end;
                 let gathered = Gathered::new(batch, &rows, &self.checked.reads, self.checked.needs_kinds);
-                self.meter.took(rows.len());
+                self.share.meter.took(rows.len());
                 let output = self.call(&gathered).await?;
                 let piece = Piece::new(&self.checked, batch, rows, output).map_err(|problem| {
                     // an instance that breaks the contract is not trusted with another batch
-                    self.live = None;
-                    self.meter.failed(codes::BAD_OUTPUT.name);
+                    self.rest();
+                    self.failed(codes::BAD_OUTPUT, &problem);
                     self.poison(codes::BAD_OUTPUT, &problem)
                 })?;
                 bytes += piece.bytes();
@@ -328,7 +258,7 @@ impl Binding {
         }
         let applied = assemble(&self.checked, batch, pieces, place)
             .map_err(|problem| self.poison(codes::OUTPUT_TOO_LARGE, &problem))?;
-        self.meter.left_out(applied.filtered_events, applied.rejects.len() as u64);
+        self.share.meter.left_out(applied.filtered_events, applied.rejects.len() as u64);
         Ok(applied)
     }
 
@@ -347,17 +277,18 @@ impl Binding {
         let columns = gathered.columns();
         let mut stopped = None;
         for _ in 0..2 {
-            let mut live = match self.live.take() {
+            let mut live = match self.share.pool.take(self.number, &self.limits) {
                 Some(live) => live,
                 None => self.reopen().await?,
             };
-            self.meter.called();
+            let meter = &self.share.meter;
+            meter.called();
             let called = live.instance.apply(live.resource, gathered.batch(&columns));
-            let answer = self.meter.timed(called).await;
-            live.count(&self.meter);
+            let answer = meter.timed(called).await;
+            live.count(meter);
             match answer {
                 Ok(answer) => {
-                    self.live = Some(live);
+                    self.share.pool.put(self.number, live);
                     return answer.map_err(|error| {
                         let words = match error {
                             wit::Error::Data(words) => words,
@@ -372,9 +303,7 @@ impl Binding {
                     });
                 }
                 Err(stop) => {
-                    let (plugin, table) = (&self.plugin.info().name, self.input.full_name());
-                    tracing::warn!(%plugin, %table, code = stop.code.name, "a plugin stopped: {stop}");
-                    self.meter.failed(stop.code.name);
+                    self.failed(stop.code, &stop.to_string());
                     stopped = Some(stop);
                 }
             }
@@ -384,8 +313,11 @@ impl Binding {
     }
 
     async fn reopen(&self) -> Result<Live, Fault> {
-        let (live, said) = open(&self.plugin, &self.source, &self.input, &self.config, &self.limits).await?;
+        let (plugin, table) = (&self.plugin, &self.input);
+        let opened = open(plugin, &self.source, table, &self.config, &self.limits, &self.share).await;
+        let (mut live, said) = opened?;
         if said == self.said {
+            live.count(&self.share.meter);
             return Ok(live);
         }
         let plugin = &self.plugin.info().name;
@@ -394,8 +326,16 @@ impl Binding {
         Err(Fault::new(codes::BAD_PLAN, what).fix("report it to the plugin's author"))
     }
 
+    fn failed(&self, code: Code, problem: &str) {
+        let (plugin, table) = (&self.plugin.info().name, self.input.full_name());
+        self.share.failed(plugin, &table, code, &clean(problem, MESSAGE));
+    }
+
     fn poison(&self, code: Code, problem: &str) -> Fault {
         let (plugin, table) = (&self.plugin.info().name, self.input.full_name());
         Fault::new(code, format!("plugin `{plugin}` on a batch of {table}: {}", clean(problem, MESSAGE)))
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -18,7 +18,8 @@ use std::time::Duration;
 use wasmtime::Engine;
 use wasmtime::component::Component;
 
-use crate::host::{PluginInfo, WORLD};
+use crate::host::PluginInfo;
+use crate::world::SPOKEN;
 
 /// What a plugin says of itself has no more bytes than this.
 const ABOUT: u32 = 1 << 20;
@@ -59,7 +60,8 @@ impl Cache {
         let mut hasher = DefaultHasher::new();
         engine.precompile_compatibility_hash().hash(&mut hasher);
         // what is said of a plugin is as this version of the router says it
-        (WORLD, env!("CARGO_PKG_VERSION")).hash(&mut hasher);
+        let worlds = SPOKEN.map(|version| version.name);
+        (worlds, env!("CARGO_PKG_VERSION")).hash(&mut hasher);
         let cache = Cache { folder: folder.to_owned(), engine: hasher.finish() };
         cache.clean()?;
         Ok(cache)
@@ -181,7 +183,7 @@ mod tests {
             secrets: vec!["key".to_owned()],
             sha256: "abc".to_owned(),
             bytes: 8,
-            world: WORLD.to_owned(),
+            world: SPOKEN[0].name.to_owned(),
         };
         let get = |sha256| cache.get(&engine, sha256).map(|(_, info)| info);
         assert_eq!(get("abc"), None);

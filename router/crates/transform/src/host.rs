@@ -19,15 +19,11 @@ use crate::cache::Cache;
 use crate::instance::{Instance, State};
 use crate::limits::{Limits, TICK};
 use crate::plugin_log::clean;
+use crate::world::{self, check_world};
 use crate::{codes, upload};
 
-/// What every version of the contract that is spoken here starts with.
-const TRANSFORMER: &str = "forebay:transform/transformer@0.1.";
-/// Imports that plugins are given; `types` has no functions and needs nothing.
-const IMPORTS: [&str; 2] = ["forebay:transform/host@0.1.", "forebay:transform/types@0.1."];
 /// Places of secrets that a plugin may name.
 const SECRETS: usize = 100;
-pub(crate) const WORLD: &str = "forebay:transform/transform-plugin@0.1.0";
 
 /// The WASM host: one for each process. Clones share it; the last one to go joins its thread.
 #[derive(Clone)]
@@ -145,14 +141,15 @@ impl Host {
             Fault::new(codes::INVALID, "the upload does not validate or compile")
                 .cause(clean(&format!("{error:#}"), 500))
         })?;
-        check_world(&component.component_type(), engine)?;
+        let world = check_world(&component.component_type(), engine)?;
         let pre =
             self.0.linker.instantiate_pre(&component).and_then(TransformPluginPre::new).map_err(|error| {
                 Fault::new(codes::WRONG_WORLD, "the component differs from its contract")
                     .cause(clean(&format!("{error:#}"), 500))
-                    .fix("build it against this router's wit/v0.1")
+                    .fix(world::fix())
             })?;
-        let said = run(async { Instance::start(&pre, "new", &Limits::default()).await?.describe().await })
+        let (limits, log) = (Limits::default(), Arc::default());
+        let said = run(async { Instance::start(&pre, "new", &limits, &log).await?.describe().await })
             .map_err(|stop| {
                 Fault::new(codes::DESCRIBE, format!("the plugin failed when asked who it is: {stop}"))
             })?;
@@ -163,7 +160,7 @@ impl Host {
             secrets: said.secrets.iter().take(SECRETS).map(|path| clean(path.trim(), 200)).collect(),
             sha256,
             bytes: bytes.len() as u64,
-            world: WORLD.to_owned(),
+            world: world.name.to_owned(),
         };
         if info.name.is_empty() {
             return Err(
@@ -186,38 +183,6 @@ impl Plugin {
         let component = self.pre.instance_pre().component();
         component.component_type().imports(self.pre.engine()).map(|(name, _)| name.to_owned()).collect()
     }
-}
-
-fn check_world(ty: &wasmtime::component::types::Component, engine: &Engine) -> Result<(), Fault> {
-    let foreign: Vec<&str> = ty
-        .imports(engine)
-        .map(|(name, _)| name)
-        .filter(|name| !IMPORTS.iter().any(|known| name.starts_with(known)))
-        .collect();
-    if !ty.exports(engine).any(|(name, _)| name.starts_with(TRANSFORMER)) {
-        let other =
-            ty.exports(engine).map(|(name, _)| name).find(|name| name.starts_with("forebay:transform/"));
-        let what = match other {
-            Some(other) => format!("the component exports {other}, and this router speaks {WORLD}"),
-            None => "the component is no transform plugin: it does not export forebay:transform/transformer"
-                .to_owned(),
-        };
-        return Err(Fault::new(codes::WRONG_WORLD, what).fix("build it against this router's wit/v0.1"));
-    }
-    if foreign.is_empty() {
-        return Ok(());
-    }
-    let wasi = foreign.iter().any(|name| name.starts_with("wasi:"));
-    let listed = clean(&foreign.join(", "), 500);
-    Err(Fault::new(
-        codes::FORBIDDEN_IMPORT,
-        format!("the component imports what plugins are not given: {listed}"),
-    )
-    .fix(if wasi {
-        "build it without WASI: `forebay plugin build` does so"
-    } else {
-        "a plugin may import forebay:transform/host only"
-    }))
 }
 
 /// Runs a future that waits for nothing but its own turns, as guest calls do.

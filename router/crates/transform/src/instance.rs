@@ -14,7 +14,7 @@ use crate::bindings::exports::forebay::transform::transformer::Guest;
 use crate::bindings::{self as wit, TransformPlugin, TransformPluginPre, host};
 use crate::codes;
 use crate::limits::{Limits, Memory};
-use crate::plugin_log::{PluginLog, clean};
+use crate::plugin_log::{LogRate, PluginLog, clean};
 
 /// The longest message that a fault takes from a plugin, in bytes.
 pub(crate) const MESSAGE: usize = 500;
@@ -52,10 +52,11 @@ impl Instance {
         pre: &TransformPluginPre<State>,
         name: &str,
         limits: &Limits,
+        log: &Arc<LogRate>,
     ) -> Result<Instance, Stop> {
         let state = State {
             memory: Memory::new(limits.memory_bytes),
-            log: PluginLog::new(Arc::from(name), limits.log_lines_per_second),
+            log: PluginLog::new(Arc::from(name), limits.log_lines_per_second, log.clone()),
             ticks: limits.ticks(),
         };
         let mut store = Store::new(pre.engine(), state);
@@ -85,7 +86,9 @@ impl Instance {
     }
 
     fn stopped<T>(&mut self, result: wasmtime::Result<T>) -> Result<T, Stop> {
-        result.map_err(|error| Stop::new(&error, self.store.data_mut(), &self.limits))
+        let result = result.map_err(|error| Stop::new(&error, self.store.data_mut(), &self.limits));
+        self.store.data().log.end_of_call();
+        result
     }
 
     pub(crate) async fn describe(&mut self) -> Result<wit::PluginInfo, Stop> {

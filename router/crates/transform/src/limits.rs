@@ -13,12 +13,15 @@ pub(crate) const TICK: Duration = Duration::from_millis(10);
 pub struct Limits {
     /// Linear memory of all parts of an instance together, in bytes.
     pub memory_bytes: usize,
+    /// Linear memory of all instances of the plugin in one route together, in bytes: those that were not used for longest go, and are
+    /// opened again when they are needed. Never less than what one of them may have.
+    pub pool_bytes: usize,
     /// How long one call may run, counted in ticks of 10 ms during which it had a thread: a busy or sleeping machine
     /// does not fail a plugin.
     pub batch_time: Duration,
     /// Bytes that one call may hand to the host.
     pub output_bytes: usize,
-    /// Log lines; more are counted and left out.
+    /// Log lines of all instances of the plugin in one route; more are counted and left out.
     pub log_lines_per_second: u32,
 }
 
@@ -26,6 +29,7 @@ impl Default for Limits {
     fn default() -> Self {
         Limits {
             memory_bytes: 64 << 20,
+            pool_bytes: 256 << 20,
             batch_time: Duration::from_secs(1),
             output_bytes: 64 << 20,
             log_lines_per_second: 20,

@@ -5,24 +5,42 @@ use std::pin::pin;
 use std::sync::Mutex;
 use std::sync::PoisonError;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use rustix::time::{ClockId, clock_gettime};
 
-/// Counters of one use of a plugin, over all its instances. They only rise, but for the memory.
+/// Counters of a plugin in a route, over all its instances. They only rise, but for the memory and the instances.
 #[derive(Debug, Default)]
-pub struct Meter {
+pub(crate) struct Meter {
     calls: AtomicU64,
     images: AtomicU64,
     filtered: AtomicU64,
     rejected: AtomicU64,
     cpu_ns: AtomicU64,
     memory: AtomicU64,
-    /// By code.
-    failures: Mutex<BTreeMap<&'static str, u64>>,
+    instances: AtomicU64,
+    opened: AtomicU64,
+    failures: Mutex<Failures>,
 }
 
-/// What a [`Meter`] says at one moment.
+#[derive(Debug, Default)]
+struct Failures {
+    by_code: BTreeMap<&'static str, u64>,
+    last: Option<Failure>,
+}
+
+/// How a call failed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failure {
+    /// The fault's code.
+    pub code: &'static str,
+    /// What happened, at most 500 bytes and without row values.
+    pub message: String,
+    /// When.
+    pub at: SystemTime,
+}
+
+/// What a plugin has cost in a route, as far as it was counted at one moment.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Usage {
     /// Calls of `apply`.
@@ -37,13 +55,22 @@ pub struct Usage {
     pub cpu: Duration,
     /// Linear memory of the instances that there are, in bytes.
     pub memory_bytes: u64,
+    /// Instances that there are.
+    pub instances: u64,
+    /// Instances that were opened.
+    pub opened: u64,
+    /// Log lines that were too many.
+    pub log_lines_left_out: u64,
     /// Calls that ended in a trap, at a limit, or with what is not of the contract, by code.
     pub failures: BTreeMap<&'static str, u64>,
+    /// The last of them.
+    pub last_failure: Option<Failure>,
 }
 
 impl Meter {
     /// What was counted so far.
-    pub fn read(&self) -> Usage {
+    pub(crate) fn read(&self) -> Usage {
+        let failures = self.failures.lock().unwrap_or_else(PoisonError::into_inner);
         Usage {
             calls: self.calls.load(Relaxed),
             images: self.images.load(Relaxed),
@@ -51,7 +78,11 @@ impl Meter {
             rejected: self.rejected.load(Relaxed),
             cpu: Duration::from_nanos(self.cpu_ns.load(Relaxed)),
             memory_bytes: self.memory.load(Relaxed),
-            failures: self.failures.lock().unwrap_or_else(PoisonError::into_inner).clone(),
+            instances: self.instances.load(Relaxed),
+            opened: self.opened.load(Relaxed),
+            log_lines_left_out: 0,
+            failures: failures.by_code.clone(),
+            last_failure: failures.last.clone(),
         }
     }
 
@@ -68,8 +99,19 @@ impl Meter {
         self.rejected.fetch_add(rejected, Relaxed);
     }
 
-    pub(crate) fn failed(&self, code: &'static str) {
-        *self.failures.lock().unwrap_or_else(PoisonError::into_inner).entry(code).or_default() += 1;
+    pub(crate) fn failed(&self, code: &'static str, message: &str) {
+        let mut failures = self.failures.lock().unwrap_or_else(PoisonError::into_inner);
+        *failures.by_code.entry(code).or_default() += 1;
+        failures.last = Some(Failure { code, message: message.to_owned(), at: SystemTime::now() });
+    }
+
+    pub(crate) fn opened(&self) {
+        self.instances.fetch_add(1, Relaxed);
+        self.opened.fetch_add(1, Relaxed);
+    }
+
+    pub(crate) fn closed(&self) {
+        self.instances.fetch_sub(1, Relaxed);
     }
 
     /// An instance that had `before` bytes has `now`.

@@ -12,15 +12,14 @@ pub(crate) fn check(bytes: &[u8]) -> Result<(), Fault> {
     if let Some(version) = bytes.strip_prefix(WASM) {
         return match version.get(..4) {
             Some([0x0d, 0, 1, 0]) => Ok(()),
-            Some([1, 0, 0, 0]) => Err(Fault::new(
-                codes::CORE_MODULE,
-                "the upload is a WebAssembly core module, not a component",
-            )
-            .fix(FIX)),
-            _ => Err(Fault::new(codes::INVALID, "the upload is WebAssembly of an unknown version").fix(FIX)),
+            Some([1, 0, 0, 0]) => {
+                Err(Fault::new(codes::CORE_MODULE, "the file is a WebAssembly core module, not a component")
+                    .fix(FIX))
+            }
+            _ => Err(Fault::new(codes::INVALID, "the file is WebAssembly of an unknown version").fix(FIX)),
         };
     }
-    Err(Fault::new(codes::NOT_WASM, format!("the upload is {}, not WebAssembly", what_is(bytes))).fix(FIX))
+    Err(Fault::new(codes::NOT_WASM, format!("the file is {}, not WebAssembly", what_is(bytes))).fix(FIX))
 }
 
 fn what_is(bytes: &[u8]) -> &'static str {
@@ -74,7 +73,7 @@ mod tests {
     #[test]
     fn tells_people_what_they_sent() {
         assert!(check(b"\0asm\x0d\0\x01\0...").is_ok());
-        assert_eq!(said(b""), "the upload is empty, not WebAssembly [transform.not_wasm]");
+        assert_eq!(said(b""), "the file is empty, not WebAssembly [transform.not_wasm]");
         assert!(said(b" \r\n<!DOCTYPE html><html>").contains("an HTML page"));
         assert!(said(b"<html lang=en>").contains("an HTML page"));
         assert!(said(b"\x1f\x8b\x08\0").contains("gzip-compressed"));

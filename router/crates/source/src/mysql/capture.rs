@@ -76,7 +76,11 @@ impl Capture {
                 self.snapshots.next_part(&mut self.ready).await?;
                 continue;
             }
-            self.snapshots.give_notes(&mut self.ready);
+            // the stream's first position comes with what the tables look like there: without that a table that is changed
+            // while nobody listens would be a riddle
+            if self.stream.has_given() {
+                self.snapshots.give_notes(&mut self.ready);
+            }
             if !self.ready.is_empty() {
                 continue;
             }

@@ -40,6 +40,59 @@ pub(crate) enum From<'a> {
     At(&'a str, u32),
 }
 
+impl From<'_> {
+    /// What the server must be told before.
+    pub(crate) fn settings(self, flavour: Flavour) -> String {
+        let period = HEARTBEAT.as_nanos();
+        let mut settings = format!(
+            "SET @source_binlog_checksum = 'CRC32', @master_binlog_checksum = 'CRC32', \
+             @source_heartbeat_period = {period}, @master_heartbeat_period = {period}"
+        );
+        if flavour == Flavour::MariaDb {
+            // 4: sends transactions under their GTIDs, and not as an old replica would read them
+            settings.push_str(", @mariadb_slave_capability = 4");
+            if let From::Behind(gtids) = self {
+                settings.push_str(&format!(
+                    ", @slave_connect_state = '{gtids}', @slave_gtid_strict_mode = 0, @slave_gtid_ignore_duplicates = 0"
+                ));
+            }
+        }
+        settings
+    }
+
+    /// The command.
+    pub(crate) fn command(self, flavour: Flavour, server_id: u32, flags: u16) -> Vec<u8> {
+        let mut dump = Vec::new();
+        match (self, flavour) {
+            (From::Behind(gtids), Flavour::MySql) => {
+                let set = encode_set(gtids);
+                dump.push(0x1e);
+                dump.extend_from_slice(&(flags | THROUGH_GTID).to_le_bytes());
+                dump.extend_from_slice(&server_id.to_le_bytes());
+                dump.extend_from_slice(&0u32.to_le_bytes());
+                dump.extend_from_slice(&4u64.to_le_bytes());
+                dump.extend_from_slice(&(set.len() as u32).to_le_bytes());
+                dump.extend_from_slice(&set);
+            }
+            // no file: what was set before says from where
+            (From::Behind(_), Flavour::MariaDb) => {
+                dump.push(0x12);
+                dump.extend_from_slice(&4u32.to_le_bytes());
+                dump.extend_from_slice(&flags.to_le_bytes());
+                dump.extend_from_slice(&server_id.to_le_bytes());
+            }
+            (From::At(file, pos), _) => {
+                dump.push(0x12);
+                dump.extend_from_slice(&pos.to_le_bytes());
+                dump.extend_from_slice(&flags.to_le_bytes());
+                dump.extend_from_slice(&server_id.to_le_bytes());
+                dump.extend_from_slice(file.as_bytes());
+            }
+        }
+        dump
+    }
+}
+
 /// A running binlog dump.
 #[derive(Debug)]
 pub(crate) struct Dump {
@@ -66,20 +119,7 @@ impl Dump {
         from: From<'_>,
     ) -> Result<Dump, Fault> {
         let failed = || format!("cannot read the binlog of {}", config.address());
-        let period = HEARTBEAT.as_nanos();
-        let mut settings = format!(
-            "SET @source_binlog_checksum = 'CRC32', @master_binlog_checksum = 'CRC32', \
-             @source_heartbeat_period = {period}, @master_heartbeat_period = {period}"
-        );
-        if conn.server.flavour == Flavour::MariaDb {
-            // 4: sends transactions under their GTIDs, and not as an old replica would read them
-            settings.push_str(", @mariadb_slave_capability = 4");
-            if let From::Behind(gtids) = from {
-                settings.push_str(&format!(
-                    ", @slave_connect_state = '{gtids}', @slave_gtid_strict_mode = 0, @slave_gtid_ignore_duplicates = 0"
-                ));
-            }
-        }
+        let settings = from.settings(conn.server.flavour);
         conn.query(&settings).await.map_err(|e| faults::wire(e, &failed()))?;
 
         // registered readers are seen in SHOW REPLICAS
@@ -96,33 +136,7 @@ impl Dump {
         answer.map_err(|e| faults::wire(e, &failed()))?;
         conn.inbox.done();
 
-        let mut dump = Vec::new();
-        match (from, conn.server.flavour) {
-            (From::Behind(gtids), Flavour::MySql) => {
-                let set = encode_set(gtids);
-                dump.push(0x1e);
-                dump.extend_from_slice(&THROUGH_GTID.to_le_bytes());
-                dump.extend_from_slice(&server_id.to_le_bytes());
-                dump.extend_from_slice(&0u32.to_le_bytes());
-                dump.extend_from_slice(&4u64.to_le_bytes());
-                dump.extend_from_slice(&(set.len() as u32).to_le_bytes());
-                dump.extend_from_slice(&set);
-            }
-            // no file: what was set above says from where
-            (From::Behind(_), Flavour::MariaDb) => {
-                dump.push(0x12);
-                dump.extend_from_slice(&4u32.to_le_bytes());
-                dump.extend_from_slice(&0u16.to_le_bytes());
-                dump.extend_from_slice(&server_id.to_le_bytes());
-            }
-            (From::At(file, pos), _) => {
-                dump.push(0x12);
-                dump.extend_from_slice(&pos.to_le_bytes());
-                dump.extend_from_slice(&0u16.to_le_bytes());
-                dump.extend_from_slice(&server_id.to_le_bytes());
-                dump.extend_from_slice(file.as_bytes());
-            }
-        }
+        let dump = from.command(conn.server.flavour, server_id, 0);
         conn.command(&dump).await.map_err(|e| faults::wire(e, &failed()))?;
         let heard = Instant::now();
         Ok(Dump {

@@ -27,16 +27,27 @@ pub(crate) fn login(error: WireError, what: &str, config: &Config) -> Fault {
         }
         // a connection that ends at the login is not a wrong password: it may come again
         _ => {
+            let number = if let WireError::Server { code, .. } = &error { *code } else { 0 };
             let fault = wire(error, what);
             if fault.code() == codes::AUTH {
-                let fix = format!(
-                    "check the password, and that the account may log in from here: SHOW GRANTS FOR '{}'@'...'",
-                    config.user
-                );
-                return fault.fix(fix);
+                return fault.fix(may_log_in(number, &config.user));
             }
             fault
         }
+    }
+}
+
+/// What lets an account log in that was refused with this number.
+fn may_log_in(number: u16, user: &str) -> String {
+    match number {
+        // locked, of MySQL and of MariaDB; locked for a while, after too many wrong passwords
+        3118 | 3955 | 4151 => format!("unlock the account: ALTER USER '{user}'@'...' ACCOUNT UNLOCK"),
+        1820 | 1862 => format!(
+            "the password has expired: ALTER USER '{user}'@'...' IDENTIFIED BY '...', and give the source the new one"
+        ),
+        _ => format!(
+            "check the password, and that the account may log in from here: SHOW GRANTS FOR '{user}'@'...'"
+        ),
     }
 }
 
@@ -44,7 +55,7 @@ fn server(number: u16, message: &str) -> (Code, &'static str) {
     match number {
         1236 => dump(message),
         // access denied, host not allowed, no such auth plugin, account locked, password expired
-        1044 | 1045 | 1130 | 1524 | 1698 | 1820 | 1862 | 3118 | 3955 | 4031 => (codes::AUTH, ""),
+        1044 | 1045 | 1130 | 1524 | 1698 | 1820 | 1862 | 3118 | 3955 | 4031 | 4151 => (codes::AUTH, ""),
         1142 | 1143 | 1227 | 1370 => (codes::PRIVILEGE, "grant the account what `forebay doctor` lists"),
         // too many connections, of the server or the user; host blocked; out of resources
         1040 | 1041 | 1129 | 1135 | 1203 | 1226 => {
@@ -79,6 +90,19 @@ fn dump(message: &str) -> (Code, &'static str) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn each_way_of_not_getting_in_has_its_own_fix() {
+        for (number, fix) in [
+            (1045, "check the password"),
+            (3118, "ACCOUNT UNLOCK"),
+            (4151, "ACCOUNT UNLOCK"),
+            (1862, "IDENTIFIED BY"),
+        ] {
+            assert_eq!(server(number, "").0, codes::AUTH, "{number}");
+            assert!(may_log_in(number, "cdc").contains(fix), "{number}");
+        }
+    }
 
     #[test]
     fn dump_errors_are_told_apart() {

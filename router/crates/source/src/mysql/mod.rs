@@ -20,6 +20,7 @@ mod gtids;
 mod hosts;
 mod identity;
 mod position;
+mod proof;
 mod purge;
 mod reach;
 mod relation;
@@ -42,8 +43,8 @@ pub use schema::{
     without_values,
 };
 pub use snapshot::{
-    SnapshotCommand, SnapshotFault, SnapshotRequest, SnapshotState, SnapshotStatus, SnapshotTable,
-    check_request as check_snapshot,
+    SNAPSHOT_NOTES, SnapshotCommand, SnapshotFault, SnapshotRequest, SnapshotState, SnapshotStatus,
+    SnapshotTable, check_request as check_snapshot,
 };
 pub use stream::{Captured, Stats, Stream};
 pub use transactions::Caution;

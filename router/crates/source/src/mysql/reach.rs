@@ -4,6 +4,7 @@
 use forebay_model::{Fault, GtidSet, Note, Position};
 
 use super::hosts::HostPort;
+use super::proof::{self, Last};
 use super::relation::{self, Way};
 use super::schema::Place;
 use super::server::{Remembered, ServerState, gtids_at};
@@ -31,10 +32,10 @@ pub(crate) struct Reached {
 /// # Errors
 /// The host's own fault if there is one host; else one that tells each host's, retryable if any of them is.
 pub(crate) async fn reach(config: &Config, start: &Start, notes: &[Note]) -> Result<Reached, Fault> {
-    let remembered = Remembered::find(notes);
+    let (remembered, last) = (Remembered::find(notes), Last::find(notes));
     let mut refused = Vec::new();
     for host in config.all_hosts() {
-        match open(config.at(&host), start, remembered.as_ref()).await {
+        match open(config.at(&host), start, remembered.as_ref(), last.as_ref()).await {
             Ok(reached) => {
                 for (host, fault) in &refused {
                     tracing::warn!(%host, "this host was passed over: {fault}");
@@ -66,7 +67,12 @@ pub(crate) fn none_fit(mut refused: Vec<(HostPort, Fault)>) -> Fault {
     Fault::new(code, what).fix(fixes.join("; "))
 }
 
-async fn open(config: Config, start: &Start, remembered: Option<&Remembered>) -> Result<Reached, Fault> {
+async fn open(
+    config: Config,
+    start: &Start,
+    remembered: Option<&Remembered>,
+    last: Option<&Last>,
+) -> Result<Reached, Fault> {
     let mut conn = Conn::open(&config).await?;
     let demands = doctor::demands(&mut conn, &config)
         .await
@@ -83,6 +89,7 @@ async fn open(config: Config, start: &Start, remembered: Option<&Remembered>) ->
                 server.wait_for(&mut conn, &position.gtids).await?;
             }
             let way = relation::check(&server, position, remembered)?;
+            proof::prove(&config, &server, (position, way), remembered, last).await?;
             let mut position = resumed(&server, position, remembered, way)?;
             // nothing tells one MariaDB from another: the file is this one's if the same was executed before the place in it
             if server.is_mariadb() && way == Way::Gtids {

@@ -10,7 +10,8 @@ use super::server::{BinlogFile, Remembered, ServerState};
 use crate::codes;
 
 /// What every refusal offers at last.
-const CHOICES: &str = "or move the source's position: to the earliest, to now, to a GTID set or to a time";
+pub(crate) const CHOICES: &str =
+    "or move the source's position: to the earliest, to now, to a GTID set or to a time";
 
 /// How a position is to be resumed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -15,6 +15,7 @@ use tokio::time::Instant;
 
 use super::binlog::Xid;
 use super::dump::{Dump, From};
+use super::proof::Last;
 use super::reach::{Reached, reach};
 use super::relation::Way;
 use super::schema::{self, Ahead, History, Lookup, Place};
@@ -172,6 +173,7 @@ impl Stream {
             transactions.remember_passed(notes);
             transactions.remember_missed(notes);
             transactions.remember_cautions(notes);
+            transactions.remember_last(Last::find(notes));
         }
         transactions.by_file = way == Way::File;
         // the file of a position that was stored may be another server's

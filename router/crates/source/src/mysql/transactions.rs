@@ -6,6 +6,8 @@
 
 mod asides;
 mod cautions;
+mod last;
+mod mariadb;
 mod queries;
 mod rows;
 mod savepoints;
@@ -18,10 +20,11 @@ use std::sync::Arc;
 
 use forebay_model::{Fault, Gtid, Note, Position};
 
-use super::binlog::{Event, GtidEvent, Header, MariaDbGtid, Query, Rotate, Special, Xid, inflate, kinds};
+use super::binlog::{Event, GtidEvent, Header, MariaDbGtid, Query, Rotate, Special, Xid, kinds};
 use super::blocks::{Building, Opened, Resume};
 use super::cursor::Garbled;
 use super::decode::Plan;
+use super::proof::Tracked;
 use super::schema::History;
 use super::{Config, Limits};
 use crate::codes;
@@ -30,10 +33,6 @@ pub(crate) use asides::Asides;
 pub use cautions::Caution;
 pub(crate) use undecided::{Decided, Undecided};
 pub(crate) use xa::{TakenAgain, not_again};
-
-/// The most that a compressed event may become, and how much of that memory is kept for the next one.
-const LARGEST_EVENT: usize = (1 << 30) + (1 << 20);
-const KEPT: usize = 1 << 20;
 
 /// What became of an event.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -83,6 +82,8 @@ pub(crate) struct Transactions {
     open: Option<Opened>,
     /// Whether the transaction at hand has begun (a GTID alone may be followed by DDL).
     begun: bool,
+    /// What its statement says has not happened.
+    undone: bool,
     /// How many rows events of captured tables it holds.
     rows: u64,
     savepoints: savepoints::Savepoints,
@@ -97,6 +98,7 @@ pub(crate) struct Transactions {
     /// Where MariaDB's own events ended.
     pub(crate) asides: Asides,
     cautions: cautions::Cautions,
+    tracked: Tracked,
     /// What tables look like, as of the position.
     pub(crate) history: History,
     /// Room for an event that was compressed.
@@ -122,6 +124,7 @@ impl Transactions {
             kept: 0,
             open: None,
             begun: false,
+            undone: false,
             rows: 0,
             savepoints: savepoints::Savepoints::default(),
             resume: Resume::default(),
@@ -130,6 +133,7 @@ impl Transactions {
             specials: None,
             asides: Asides::default(),
             cautions: cautions::Cautions::default(),
+            tracked: Tracked::of(None),
             history,
             inflated: Vec::new(),
             by_file: false,
@@ -153,6 +157,7 @@ impl Transactions {
         let mut notes = self.history.take_notes();
         notes.extend(self.take_xa_notes());
         notes.extend(self.cautions.take_note());
+        notes.extend(self.tracked.take_note());
         notes
     }
 
@@ -170,6 +175,9 @@ impl Transactions {
     /// Takes an event.
     #[inline]
     pub(crate) fn take(&mut self, event: &Event<'_>) -> Result<Taken, Fault> {
+        if self.tracked.at_first {
+            self.tracked.first(&event.header);
+        }
         let taken = match event.header.kind {
             _ if self.xa.is_open() && self.xa_hold(event)? => Taken::Whole,
             kind if kinds::is_of_table(kind) => self.of_table(event)?,
@@ -240,6 +248,7 @@ impl Transactions {
             kinds::FORMAT_DESCRIPTION | kinds::STOP => {
                 self.must_be_between(event)?;
                 self.aside(event);
+                self.file_is_begun(event);
             }
             // what is sent is not encrypted
             kinds::GTID_LIST | kinds::BINLOG_CHECKPOINT | kinds::START_ENCRYPTION => {
@@ -279,46 +288,10 @@ impl Transactions {
             return Err(self.cut());
         }
         self.last_event_us = commit_us;
+        self.tracked.begin(gtid.as_ref(), commit_us);
+        self.undone = false;
         self.open = Some(Opened { gtid, commit_us, ..Default::default() });
         Ok(())
-    }
-
-    /// MariaDB's GTID: also what BEGIN is elsewhere.
-    fn open_mariadb(&mut self, event: &Event<'_>, begin: MariaDbGtid) -> Result<(), Fault> {
-        self.is_mariadb = true;
-        let commit_us = u64::from(event.header.seconds) * 1_000_000;
-        self.open(Some(begin.gtid), commit_us)?;
-        if let Some(open) = &mut self.open {
-            open.server_id = event.header.server_id;
-        }
-        self.begun = !begin.standalone;
-        if begin.prepared {
-            self.xa_start();
-        }
-        Ok(())
-    }
-
-    /// An event that MariaDB has compressed.
-    #[cold]
-    fn inflated(&mut self, event: &Event<'_>) -> Result<Taken, Fault> {
-        self.with_inflated(event, |of, event| of.take(event))
-    }
-
-    fn with_inflated<T>(
-        &mut self,
-        event: &Event<'_>,
-        take: impl FnOnce(&mut Self, &Event<'_>) -> Result<T, Fault>,
-    ) -> Result<T, Fault> {
-        let mut body = std::mem::take(&mut self.inflated);
-        let kind = inflate(&event.header, event.body, LARGEST_EVENT, &mut body);
-        let taken = match kind {
-            Ok(kind) => take(self, &Event { header: Header { kind, ..event.header }, body: &body }),
-            Err(Garbled) => Err(self.garbled(event)),
-        };
-        if body.capacity() <= KEPT {
-            self.inflated = body;
-        }
-        taken
     }
 
     /// The transaction at hand ends with this event.
@@ -327,7 +300,7 @@ impl Transactions {
             && let Some(gtid) = open.gtid
             && !self.by_file
         {
-            self.position.gtids.add(&gtid);
+            self.is_last(gtid);
         }
         self.position.pos = self.full_end(&event.header);
         self.moves += 1;

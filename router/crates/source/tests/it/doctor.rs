@@ -127,7 +127,10 @@ async fn an_account_without_grants() {
         ["replication_slave", "replication_client", "select", "tables"],
         "{checks:#?}"
     );
-    assert_eq!(of(&checks, Status::Skipped), ["binlog_filter", "keys", "engines", "cascades", "zero_dates"]);
+    assert_eq!(
+        of(&checks, Status::Skipped),
+        ["binlog_filter", "keys", "engines", "system_versioning", "cascades", "zero_dates"]
+    );
 
     let wrong = Config { password: Some(Secret::new("wrong-and-hidden")), ..poor };
     let checks = doctor(&wrong).await;
@@ -135,6 +138,52 @@ async fn an_account_without_grants() {
     assert_eq!(of(&checks, Status::Fail), ["login"]);
     assert_eq!(of(&checks, Status::Skipped), ids()[5..]);
     assert!(!format!("{checks:?}").contains("hidden"));
+}
+
+/// With the grants that the docs advise, on a server whose foreign keys change rows unseen.
+async fn cascades_are_seen_on(server: &Server) {
+    let database = server.database("cascades").await.expect("the server answers");
+    database
+        .exec(
+            "CREATE TABLE p (id INT PRIMARY KEY, `references` INT, at TIMESTAMP DEFAULT CURRENT_TIMESTAMP ON UPDATE CURRENT_TIMESTAMP);
+             CREATE TABLE keep (id INT PRIMARY KEY, p INT, FOREIGN KEY (p) REFERENCES p (id));
+             CREATE TABLE c (id INT PRIMARY KEY, p INT COMMENT 'ON DELETE CASCADE', `ON UPDATE CASCADE` INT,
+                 CONSTRAINT one FOREIGN KEY (p) REFERENCES p (id) ON DELETE CASCADE ON UPDATE SET NULL)",
+        )
+        .await
+        .expect("the server answers");
+    let select = format!("SELECT ON `{}`.*", database.name());
+    let user = server
+        .cdc_user(&[&select, "REPLICATION SLAVE ON *.*", "REPLICATION CLIENT ON *.*"])
+        .await
+        .expect("the server answers");
+    let of = |tables: &str| Config {
+        user: user.name.clone(),
+        password: Some(Secret::new(&user.password)),
+        ..config(server, &[format!("{}.{tables}", database.name())])
+    };
+    for tables in ["*", "c"] {
+        let checks = doctor(&of(tables)).await;
+        let check = checks.iter().find(|c| c.id == "cascades").expect("the server answers");
+        assert_eq!(check.status, Status::Advice, "{check:?}");
+        let named = format!(": {}.c (ON DELETE CASCADE ON UPDATE SET NULL)", database.name());
+        assert!(check.finding.ends_with(&named), "{check:?}");
+    }
+    for tables in ["p", "keep"] {
+        let checks = doctor(&of(tables)).await;
+        let check = checks.iter().find(|c| c.id == "cascades").expect("the server answers");
+        assert_eq!(check.status, Status::Ok, "{check:?}");
+    }
+}
+
+#[tokio::test]
+async fn cascades_are_seen_with_the_least_grants() {
+    cascades_are_seen_on(&Server::start(&["--innodb-native-foreign-keys=ON"]).await.unwrap()).await;
+}
+
+#[tokio::test]
+async fn cascades_are_seen_with_the_least_grants_on_mariadb() {
+    cascades_are_seen_on(forebay_kit::mariadb().await).await;
 }
 
 #[tokio::test]

@@ -8,13 +8,16 @@ mod mariadb;
 mod mariadb_xa;
 mod position;
 mod preflight;
+mod proof;
 mod release;
 mod schema;
 mod snapshot;
 mod statements;
 mod stream;
 mod text;
+mod two_phase;
 mod types;
+mod versioned;
 mod xa_search;
 
 use std::time::Duration;

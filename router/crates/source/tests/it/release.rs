@@ -92,6 +92,101 @@ async fn what_cannot_be_followed_is_told_from_there_on() {
     assert_eq!(log.rows(), ["t +m=1,n=2,id=5,v=e"]);
 }
 
+/// Two tables that both stand aside and change places, by one statement or by way of others.
+#[tokio::test]
+async fn tables_in_quarantine_that_are_swapped_are_both_told() {
+    let server = minimal().await;
+    let database = server.database("both").await.unwrap();
+    let config = config(&server, &[format!("{}.*", database.name())]);
+    let mut log = Log::default();
+    let mut stream = connect(&config, Start::Now).await;
+    database
+        .exec(
+            "CREATE TABLE t (id INT PRIMARY KEY, a INT); CREATE TABLE u LIKE t; INSERT INTO t VALUES (1, 10); \
+             INSERT INTO u VALUES (1, 10)",
+        )
+        .await
+        .unwrap();
+    log.read(&mut stream, &server).await;
+    log.take();
+    database
+        .exec(
+            "SET sql_log_bin = 0; ALTER TABLE t ADD h INT AFTER id; ALTER TABLE u ADD k INT AFTER id; SET sql_log_bin = 1; \
+             INSERT INTO t (id, a) VALUES (2, 10); INSERT INTO u (id, a) VALUES (2, 10); \
+             RENAME TABLE t TO t_x, u TO t, t_x TO u; INSERT INTO t (id, a) VALUES (3, 10); \
+             INSERT INTO u (id, a) VALUES (3, 10); ALTER TABLE t ADD z INT; INSERT INTO t (id, a) VALUES (4, 10)",
+        )
+        .await
+        .unwrap();
+    log.read(&mut stream, &server).await;
+    assert_eq!(stream.quarantined().iter().map(|q| q.events).collect::<Vec<_>>(), [3, 2]);
+    let (t, u) = (
+        "CREATE TABLE t (id INT PRIMARY KEY, h INT, a INT)",
+        "CREATE TABLE u (id INT PRIMARY KEY, k INT, a INT)",
+    );
+    let of = |table: &str, sql: &str| Definition::of_statement(database.name(), table, sql).unwrap();
+    let mut released = Vec::new();
+    let wanted_t = ["t +id=2,h=NULL,a=10", "t +id=3,k=NULL,a=10", "t +id=4,k=NULL,a=10,z=NULL"];
+    let wanted_u = ["u +id=2,k=NULL,a=10", "u +id=3,h=NULL,a=10"];
+    for (table, [first, then], wanted) in [("t", [t, u], &wanted_t[..]), ("u", [u, t], &wanted_u)] {
+        assert!(
+            decode(&log, &mut Recovery::new(of(table, first)).unwrap()).is_err(),
+            "nobody said the other"
+        );
+        let mut recovery = Recovery::new(of(table, first).then(of(table, then))).unwrap();
+        assert_eq!(decode(&log, &mut recovery).unwrap(), wanted);
+        released.push(recovery.definition().unwrap().unwrap());
+    }
+    log.take();
+    for definition in &released {
+        log.add(stream.lift(definition).expect("nothing is under way"));
+    }
+    database.exec("INSERT INTO t VALUES (5, 1, 2, 3); INSERT INTO u VALUES (5, 1, 2)").await.unwrap();
+    log.read(&mut stream, &server).await;
+    assert_eq!(log.rows(), ["t +id=5,k=1,a=2,z=3", "u +id=5,h=1,a=2"]);
+}
+
+#[tokio::test]
+async fn a_table_that_never_stood_aside_takes_the_place_of_one_that_does() {
+    let options = ["--binlog-row-metadata=NO_LOG", "--lower-case-table-names=1"];
+    let server = Server::start_mariadb(&options).await.unwrap();
+    let database = server.database("place").await.unwrap();
+    let config = config(&server, &[format!("{}.*", database.name())]);
+    let mut log = Log::default();
+    let mut stream = connect(&config, Start::Now).await;
+    database
+        .exec(
+            "CREATE TABLE w (id INT PRIMARY KEY, a INT); CREATE TABLE w_new (n INT, id INT PRIMARY KEY, a INT); \
+             INSERT INTO w VALUES (1, 10); INSERT INTO w_new VALUES (7, 1, 10)",
+        )
+        .await
+        .unwrap();
+    log.read(&mut stream, &server).await;
+    log.take();
+    database
+        .exec(
+            "SET sql_log_bin = 0; ALTER TABLE w ADD h INT FIRST; SET sql_log_bin = 1; INSERT INTO w (id, a) VALUES (2, 10); \
+             RENAME TABLE W TO w_old, W_new TO w; INSERT INTO W (id, a) VALUES (3, 10)",
+        )
+        .await
+        .unwrap();
+    log.read(&mut stream, &server).await;
+    assert_eq!(
+        stream.quarantined().iter().map(|q| (q.table.as_str(), q.events)).collect::<Vec<_>>(),
+        [("w", 2)]
+    );
+    let of = |sql: &str| Definition::of_statement(database.name(), "w", sql).unwrap();
+    let first = of("CREATE TABLE w (h INT, id INT PRIMARY KEY, a INT)");
+    let second = of("CREATE TABLE w (n INT, id INT PRIMARY KEY, a INT)");
+    let mut recovery = Recovery::new(first.then(second)).unwrap();
+    assert_eq!(decode(&log, &mut recovery).unwrap(), ["w +h=NULL,id=2,a=10", "w +n=NULL,id=3,a=10"]);
+    log.take();
+    log.add(stream.lift(&recovery.definition().unwrap().unwrap()).expect("nothing is under way"));
+    database.exec("INSERT INTO w VALUES (5, 4, 3)").await.unwrap();
+    log.read(&mut stream, &server).await;
+    assert_eq!(log.rows(), ["w +n=5,id=4,a=3"]);
+}
+
 /// MariaDB whose row events name neither columns nor character sets, and a database of latin1.
 async fn latin() -> Server {
     let options = ["--binlog-row-metadata=NO_LOG", "--character-set-server=latin1"];

@@ -1,5 +1,5 @@
-//! What is masked is masked in every image: random changes through random rules, and through columns that are renamed and
-//! left out afterwards. No cell of the result holds what a rule hides, and what was absent stays absent.
+//! What is masked is masked in every image: random changes through random rules, and then through filters that make deletes and inserts
+//! of updates, and columns that are retyped, copied, renamed and left out. No cell of the result holds what a rule hides, and what was absent stays absent.
 
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use forebay_transform::Limits;
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
 
-use crate::support::{batch, id_column, place, plugin, table, text_column};
+use crate::support::{batch, config as config_of, hostile, id_column, place, plugin, table, text_column};
 
 const COLUMNS: [&str; 4] = ["email", "phone", "name", "note"];
 
@@ -147,7 +147,7 @@ proptest! {
     #[test]
     fn no_image_carries_what_a_rule_hides(
         changes in changes(), rules in [rule(), rule(), rule(), rule()], deleted: bool, renamed in 0usize..4,
-        left_out in 0usize..8,
+        left_out in 0usize..8, every in 1usize..4, more in prop_oneof![Just("retype"), Just("append"), Just("")],
     ) {
         let mut defs = vec![id_column()];
         defs.extend(COLUMNS.map(text_column));
@@ -168,18 +168,38 @@ proptest! {
         if deleted {
             then["deleted"] = json!({ "column": "__deleted" });
         }
+        // images pass or not, each by itself: an update becomes a delete, or an insert
+        let passes = |row: &usize| row % every == 0;
+        let ids: Vec<String> = (0..changes.len()).filter(passes).map(|row| row.to_string()).collect();
+        let filter = json!({ "where": format!("id IN ({})", ids.join(", ")) }).to_string();
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-        let (masked, last) = runtime.block_on(async {
+        let (masked, left, last) = runtime.block_on(async {
             let limits = Limits::default();
             let mut mask = plugin("mask").bind("test", &table, &config, &limits).await.unwrap();
             let masked = mask.apply(&input, &place()).await.unwrap().batch;
             let then = then.to_string();
-            let mut columns = plugin("columns").bind("test", mask.output(), &then, &limits).await.unwrap();
-            let last = columns.apply(&masked, &place()).await.unwrap().batch;
-            (masked, last)
+            let mut filter = plugin("filter").bind("test", mask.output(), &filter, &limits).await.unwrap();
+            let left = filter.apply(&masked, &place()).await.unwrap().batch;
+            let (mut table, mut last) = (filter.output().clone(), left.clone());
+            // a retyped number or a copied text, where a text is left
+            if !more.is_empty() && table.columns.len() > 1 {
+                let mut more = hostile().bind("test", &table, &config_of(more), &limits).await.unwrap();
+                last = more.apply(&last, &place()).await.unwrap().batch;
+                table = more.output().clone();
+            }
+            let mut columns = plugin("columns").bind("test", &table, &then, &limits).await.unwrap();
+            let last = columns.apply(&last, &place()).await.unwrap().batch;
+            (masked, left, last)
         });
         masked.check();
+        left.check();
         last.check();
+        prop_assert_eq!(left.rows(), ids.len());
+        let whole = |kind| left.kinds.iter().filter(|of| **of == kind).count();
+        prop_assert_eq!(whole(Kind::Before), whole(Kind::After));
+        if every > 1 {
+            prop_assert_eq!(whole(Kind::Before), 0, "of two neighbours one passes at most");
+        }
         prop_assert_eq!(&masked.kinds, &input.kinds);
         // cell by cell: an image of a delete, before and after an update, all alike
         for (at, (name, rule)) in COLUMNS.iter().zip(&rules).enumerate() {

@@ -1,7 +1,7 @@
 //! What MariaDB writes otherwise: GTIDs, and compressed events.
 //!
-//! Formats: MariaDB Knowledge Base, "GTID_EVENT", "QUERY_COMPRESSED_EVENT"; `binlog_buf_uncompress` in `sql/log_event.cc`
-//! of MariaDB 10.11.
+//! Formats: MariaDB Knowledge Base, "GTID_EVENT", "QUERY_COMPRESSED_EVENT"; `Gtid_log_event` and `binlog_buf_uncompress` in
+//! `sql/log_event.cc` of MariaDB 10.11.
 
 use std::io::Read as _;
 
@@ -18,12 +18,20 @@ pub(crate) struct MariaDbGtid {
     pub(crate) standalone: bool,
     /// Whether it ends with XA PREPARE.
     pub(crate) prepared: bool,
+    /// Whether its statement is an ALTER TABLE that has only begun, or has failed (`binlog_alter_two_phase`): what it says has
+    /// not happened. One that is done says all of it once more, in a transaction of its own.
+    pub(crate) undone: bool,
 }
 
 impl MariaDbGtid {
     pub(crate) fn parse(server_id: u32, body: &[u8]) -> Result<Self, Garbled> {
         const STANDALONE: u8 = 1;
+        const GROUP_COMMIT: u8 = 2;
         const PREPARED_XA: u8 = 64;
+        const COMPLETED_XA: u8 = 128;
+        /// In the second byte of flags.
+        const START_ALTER: u8 = 2;
+        const ROLLBACK_ALTER: u8 = 8;
         let mut at = Cursor::new(body);
         let number = at.u64()?;
         let domain = at.u32()?;
@@ -31,10 +39,21 @@ impl MariaDbGtid {
         if number == 0 {
             return Err(Garbled);
         }
+        if flags & GROUP_COMMIT != 0 {
+            at.u64()?;
+        }
+        if flags & (PREPARED_XA | COMPLETED_XA) != 0 {
+            at.u32()?;
+            let (global, branch) = (at.u8()?, at.u8()?);
+            at.take(usize::from(global) + usize::from(branch))?;
+        }
+        // left away, or zeros that fill the event, where there are none
+        let more = if at.rest().is_empty() { 0 } else { at.u8()? };
         Ok(MariaDbGtid {
             gtid: Gtid::mariadb(domain, server_id, number),
             standalone: flags & STANDALONE != 0,
             prepared: flags & PREPARED_XA != 0,
+            undone: more & (START_ALTER | ROLLBACK_ALTER) != 0,
         })
     }
 }
@@ -138,7 +157,25 @@ mod tests {
         let body = [42, 0, 0, 0, 0, 0, 0, 0, 7, 0, 0, 0, 1];
         let read = MariaDbGtid::parse(3, &body).unwrap();
         assert_eq!((read.gtid.to_string().as_str(), read.standalone, read.prepared), ("7-3-42", true, false));
+        assert!(!read.undone);
         assert_eq!(MariaDbGtid::parse(3, &body[..12]), Err(Garbled));
+    }
+
+    #[test]
+    fn an_alter_that_has_begun_or_failed() {
+        let head = |flags: u8| [&[42, 0, 0, 0, 0, 0, 0, 0, 7, 0, 0, 0][..], &[flags]].concat();
+        let undone = |parts: &[&[u8]]| MariaDbGtid::parse(3, &parts.concat()).unwrap().undone;
+        let (plain, group, xa) = (head(1 | 32), head(1 | 2 | 32), head(128));
+        let group = [&group[..], &[0xff; 8]].concat();
+        let xa = [&xa[..], &[0xff, 0xff, 0xff, 0xff, 2, 1], b"abc"].concat();
+        for head in [&plain, &group, &xa] {
+            assert!(undone(&[head, &[2]]) && undone(&[head, &[8, 1, 0, 0, 0, 0, 0, 0, 0]]));
+            // the second flag says that a byte about engines follows
+            assert!(undone(&[head, &[3, 2, 0]]));
+            assert!(!undone(&[head, &[4, 2, 2, 2, 2, 2, 2, 2, 2]]), "one that is done");
+            assert!(!undone(&[head, &[0; 6]]) && !undone(&[head]) && !undone(&[head, &[1, 2]]));
+        }
+        assert_eq!(MariaDbGtid::parse(3, &xa[..xa.len() - 1]), Err(Garbled));
     }
 
     proptest! {

@@ -185,6 +185,12 @@ pub const CHECKS: &[Checked] = &[
         "`ALTER TABLE t ENGINE = InnoDB`",
     ),
     advice(
+        "system_versioning",
+        "no captured table is system-versioned (MariaDB)",
+        "such a table's rows in the binlog are versions, of now and of before: it is not read, and stands aside",
+        "`ALTER TABLE t DROP SYSTEM VERSIONING`, or leave it out of the source",
+    ),
+    advice(
         "cascades",
         "no foreign key of a captured table changes its rows unseen (ON DELETE or ON UPDATE CASCADE or SET NULL)",
         "before MySQL 9.6, and with `innodb_native_foreign_keys = ON`, such changes are not in the binlog",

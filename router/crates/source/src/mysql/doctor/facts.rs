@@ -1,5 +1,6 @@
 //! What the checks look at, as it was asked of a server.
 
+use super::cascades::{self, Cascade};
 use super::settings::Settings;
 use crate::mysql::Config;
 use crate::mysql::grants::Grants;
@@ -14,15 +15,8 @@ pub(super) struct Table {
     pub(super) engine: String,
     /// A primary one.
     pub(super) has_key: bool,
-}
-
-/// A foreign key that changes rows of a captured table.
-#[derive(Clone, Debug)]
-pub(super) struct Cascade {
-    pub(super) database: String,
-    pub(super) table: String,
-    /// Such as `ON DELETE CASCADE`.
-    pub(super) rules: String,
+    /// System-versioned, as MariaDB calls it.
+    pub(super) versioned: bool,
 }
 
 /// See the module.
@@ -113,7 +107,7 @@ impl Facts {
         for table in &mut self.tables {
             table.has_key = keyed.contains(&(table.database.as_str(), table.name.as_str()));
         }
-        self.cascades = cascades(conn, config).await?;
+        self.cascades = cascades::ask(conn, config).await?;
         let dates = conn
             .query(&format!(
                 "SELECT TABLE_SCHEMA, TABLE_NAME, COLUMN_NAME, COLUMN_DEFAULT FROM information_schema.COLUMNS \
@@ -155,36 +149,18 @@ async fn show_grants(conn: &mut Conn) -> Result<String, WireError> {
 async fn tables(conn: &mut Conn, config: &Config) -> Result<Vec<Table>, WireError> {
     let rows = conn
         .query(&format!(
-            "SELECT TABLE_SCHEMA, TABLE_NAME, ENGINE FROM information_schema.TABLES \
+            "SELECT TABLE_SCHEMA, TABLE_NAME, ENGINE, TABLE_TYPE FROM information_schema.TABLES \
              WHERE TABLE_TYPE IN ('BASE TABLE', 'SYSTEM VERSIONED') AND {OURS} ORDER BY 1, 2"
         ))
         .await?;
     let table = |row: Vec<Option<String>>| {
         let mut row = row.into_iter();
         let (database, name, engine) = (row.next()??, row.next()??, row.next()?.unwrap_or_default());
-        config.captures(&database, &name).then_some(Table { database, name, engine, has_key: false })
+        let versioned = row.next()?.as_deref() == Some("SYSTEM VERSIONED");
+        let table = Table { database, name, engine, versioned, has_key: false };
+        config.captures(&table.database, &table.name).then_some(table)
     };
     Ok(rows.rows.into_iter().filter_map(table).collect())
-}
-
-async fn cascades(conn: &mut Conn, config: &Config) -> Result<Vec<Cascade>, WireError> {
-    let rows = conn
-        .query(
-            "SELECT CONSTRAINT_SCHEMA, TABLE_NAME, DELETE_RULE, UPDATE_RULE \
-             FROM information_schema.REFERENTIAL_CONSTRAINTS \
-             WHERE DELETE_RULE IN ('CASCADE', 'SET NULL') OR UPDATE_RULE IN ('CASCADE', 'SET NULL') ORDER BY 1, 2",
-        )
-        .await?;
-    let cascade = |row: Vec<Option<String>>| {
-        let [Some(database), Some(table), Some(delete), Some(update)] = <[_; 4]>::try_from(row).ok()? else {
-            return None;
-        };
-        let rules = [("DELETE", delete), ("UPDATE", update)].into_iter();
-        let rules = rules.filter(|(_, rule)| rule == "CASCADE" || rule == "SET NULL");
-        let rules: Vec<String> = rules.map(|(verb, rule)| format!("ON {verb} {rule}")).collect();
-        config.captures(&database, &table).then(|| Cascade { database, table, rules: rules.join(" ") })
-    };
-    Ok(rows.rows.into_iter().filter_map(cascade).collect())
 }
 
 /// `user@host` as a statement wants it.

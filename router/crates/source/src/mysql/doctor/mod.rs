@@ -3,6 +3,7 @@
 //! Some checks are demands: a source does not read a server that fails one. The rest is for people. What is asked of a
 //! server is gathered first; every judgement is a pure function of that.
 
+mod cascades;
 mod catalog;
 mod connection;
 pub(crate) mod facts;
@@ -195,11 +196,12 @@ fn advised(facts: &Facts, config: &Config) -> Vec<Check> {
     ];
     if facts.tables.is_empty() {
         let none = |id| Check::skipped(id, "no captured table is to be seen");
-        checks.extend(["keys", "engines", "cascades", "zero_dates"].map(none));
+        checks.extend(["keys", "engines", "system_versioning", "cascades", "zero_dates"].map(none));
     } else {
         checks.extend([
             tables::keys(facts),
             tables::engines(facts),
+            tables::system_versioning(facts),
             tables::cascades(facts),
             tables::zero_dates(facts),
         ]);

@@ -52,6 +52,18 @@ pub(super) fn engines(facts: &Facts) -> Check {
     Check::advice("engines", finding, fix)
 }
 
+pub(super) fn system_versioning(facts: &Facts) -> Check {
+    let id = "system_versioning";
+    let versioned: Vec<&Table> = facts.tables.iter().filter(|t| t.versioned).collect();
+    let Some(first) = versioned.first() else {
+        return Check::ok(id, "no captured table is system-versioned");
+    };
+    let named = names(versioned.iter().copied());
+    let finding = format!("{} are system-versioned: they are not read, and stand aside", at_most(&named));
+    let (database, table) = (quoted(&first.database), quoted(&first.name));
+    Check::advice(id, finding, format!("ALTER TABLE {database}.{table} DROP SYSTEM VERSIONING"))
+}
+
 /// Whether what foreign keys change is in the binlog: since MySQL 9.6 it is, unless it is switched back.
 fn cascades_are_logged(facts: &Facts) -> bool {
     !facts.is_mariadb()

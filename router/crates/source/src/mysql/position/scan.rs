@@ -14,6 +14,7 @@ use crate::mysql::binlog::{
     CHECKSUM, GtidEvent, HEADER, Header, MariaDbGtid, Rotate, Xid, checksum_in_use, kinds,
 };
 use crate::mysql::cursor::{Cursor, Garbled};
+use crate::mysql::dump::From;
 use crate::mysql::schema::Place;
 use crate::mysql::server::gtids_at;
 use crate::mysql::wire::{Conn, server_error};
@@ -51,6 +52,8 @@ pub(crate) enum Seen {
         pos: u64,
         gtid: Option<Gtid>,
         commit_us: u64,
+        /// As the event itself says it; 0 = it does not.
+        said_us: u64,
     },
     /// The transaction that began last is a prepared one of XA.
     Prepared(Xid),
@@ -69,45 +72,72 @@ impl Scan {
     /// Asks for the binlog from the beginning of a file on. Under an id of its own, so that a reader of the same source is
     /// not thrown out.
     pub(crate) async fn start(config: &Config, file: &str) -> Result<Scan, Fault> {
+        Scan::dump(config, From::At(file, 4)).await
+    }
+
+    /// As [`start`](Self::start), from anywhere on.
+    pub(crate) async fn dump(config: &Config, from: From<'_>) -> Result<Scan, Fault> {
         let config = Config { server_id: None, ..config.clone() };
         let mut conn = Conn::open(&config).await?;
-        let failed = |e| faults::wire(e, &format!("cannot read {file} of {}", config.address()));
+        let failed = |e| {
+            let what = if let From::At(file, _) = from { file } else { "the binlog" };
+            faults::wire(e, &format!("cannot read {what} of {}", config.address()))
+        };
         let id = identity::server_id(&mut conn, &config).await?;
-        // the last is MariaDB's: without it, it tells no beginnings of transactions
-        conn.query(
-            "SET @source_binlog_checksum = 'CRC32', @master_binlog_checksum = 'CRC32', @mariadb_slave_capability = 4",
-        )
-        .await
-        .map_err(failed)?;
-        let mut dump = vec![0x12];
-        dump.extend_from_slice(&4u32.to_le_bytes());
-        dump.extend_from_slice(&NON_BLOCKING.to_le_bytes());
-        dump.extend_from_slice(&id.to_le_bytes());
-        dump.extend_from_slice(file.as_bytes());
-        conn.command(&dump).await.map_err(failed)?;
+        conn.query(&from.settings(conn.server.flavour)).await.map_err(failed)?;
+        conn.command(&from.command(conn.server.flavour, id, NON_BLOCKING)).await.map_err(failed)?;
         Ok(Scan { conn, checksum: false, bytes: 0 })
     }
 
     /// The next thing worth knowing; `None` at the binlog's end.
     pub(crate) async fn next(&mut self) -> Result<Option<Seen>, Fault> {
         loop {
-            let packet = self.conn.packet().await.map_err(|e| faults::wire(e, "cannot read the binlog"))?;
-            let bytes = packet.len() as u64;
-            let seen = match packet {
-                [0, event @ ..] => look(event, &mut self.checksum).map_err(|Garbled| {
-                    Fault::new(codes::GARBLED, "the server sent an event that makes no sense")
-                        .fix("check the binlog with mysqlbinlog --verify-binlog-checksum")
-                })?,
-                [0xff, ..] => return Err(faults::wire(server_error(packet), "cannot read the binlog")),
-                // the end, as an EOF packet
-                _ => return Ok(None),
-            };
-            self.bytes += bytes;
+            let Some(event) = event(&mut self.conn).await? else { return Ok(None) };
+            self.bytes += event.len() as u64 + 1;
+            let seen = look(event, &mut self.checksum).map_err(garbled)?;
             if seen.is_some() {
                 return Ok(seen);
             }
         }
     }
+
+    /// The first transaction, of MariaDB's the first of the domain, with the time that [`proof`](crate::mysql::proof) goes by; `None` if
+    /// there is none.
+    pub(crate) async fn first(&mut self, domain: Option<u32>) -> Result<Option<(Gtid, u64)>, Fault> {
+        let mut found = None;
+        loop {
+            let Some(event) = event(&mut self.conn).await? else { return Ok(None) };
+            if let Some(gtid) = found.take() {
+                let header = Header::parse(event).map_err(garbled)?;
+                return Ok(Some((gtid, u64::from(header.seconds) * 1_000_000)));
+            }
+            let seen = look(event, &mut self.checksum).map_err(garbled)?;
+            let Some(Seen::Transaction { gtid: Some(gtid), said_us, .. }) = seen else { continue };
+            if domain.is_some() && gtid.domain_and_server().map(|(domain, _)| domain) != domain {
+                continue;
+            }
+            if said_us != 0 {
+                return Ok(Some((gtid, said_us)));
+            }
+            found = Some(gtid);
+        }
+    }
+}
+
+/// The next event, as it came; `None` at the binlog's end.
+async fn event(conn: &mut Conn) -> Result<Option<&[u8]>, Fault> {
+    let packet = conn.packet().await.map_err(|e| faults::wire(e, "cannot read the binlog"))?;
+    match packet {
+        [0, event @ ..] => Ok(Some(event)),
+        [0xff, ..] => Err(faults::wire(server_error(packet), "cannot read the binlog")),
+        // the end, as an EOF packet
+        _ => Ok(None),
+    }
+}
+
+fn garbled(_: Garbled) -> Fault {
+    Fault::new(codes::GARBLED, "the server sent an event that makes no sense")
+        .fix("check the binlog with mysqlbinlog --verify-binlog-checksum")
 }
 
 /// Reads only how a file begins.
@@ -220,7 +250,8 @@ fn look(event: &[u8], checksum: &mut bool) -> Result<Option<Seen>, Garbled> {
         event.get(HEADER..end).ok_or(Garbled)
     };
     let pos = u64::from(header.end).saturating_sub(header.size.into());
-    let transaction = |gtid, commit_us| Seen::Transaction { pos, gtid, commit_us };
+    let transaction =
+        |gtid, said_us| Seen::Transaction { pos, gtid, commit_us: time(&header, said_us), said_us };
     Ok(Some(match header.kind {
         // made up for readers: before the first format description, and with the checksum that the server is set to
         kinds::ROTATE if header.end == 0 => {
@@ -236,18 +267,16 @@ fn look(event: &[u8], checksum: &mut bool) -> Result<Option<Seen>, Garbled> {
             let body = body(*checksum)?;
             let tagged = header.kind == kinds::GTID_TAGGED;
             let read = if tagged { GtidEvent::parse_tagged(body) } else { GtidEvent::parse(body) }?;
-            transaction(Some(read.gtid), time(&header, read.commit_us))
+            transaction(Some(read.gtid), read.commit_us)
         }
-        kinds::ANONYMOUS_GTID => {
-            transaction(None, time(&header, GtidEvent::parse_anonymous(body(*checksum)?)?))
-        }
+        kinds::ANONYMOUS_GTID => transaction(None, GtidEvent::parse_anonymous(body(*checksum)?)?),
         kinds::XA_PREPARE => match Xid::of_prepare(body(*checksum)?)? {
             (false, xid) => Seen::Prepared(xid),
             _ => return Ok(None),
         },
         kinds::MARIADB_GTID => {
             let gtid = MariaDbGtid::parse(header.server_id, body(*checksum)?)?.gtid;
-            transaction(Some(gtid), time(&header, 0))
+            transaction(Some(gtid), 0)
         }
         _ => return Ok(None),
     }))

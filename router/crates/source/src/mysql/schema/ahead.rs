@@ -153,6 +153,8 @@ async fn walk(
 ) -> Result<bool, Fault> {
     let mut at = Place::default();
     let mut inflated = Vec::new();
+    // what the transaction's statement says has not happened
+    let mut undone = false;
     while at < *until {
         while at < *until && dump.peek()? {
             let event = dump.event()?;
@@ -165,13 +167,15 @@ async fn walk(
                 kinds::GTID => Some(GtidEvent::parse(event.body).map_err(|_| garbled())?.gtid),
                 kinds::GTID_TAGGED => Some(GtidEvent::parse_tagged(event.body).map_err(|_| garbled())?.gtid),
                 kinds::MARIADB_GTID => {
-                    let gtid = MariaDbGtid::parse(event.header.server_id, event.body);
-                    Some(gtid.map_err(|_| garbled())?.gtid)
+                    let begin = MariaDbGtid::parse(event.header.server_id, event.body);
+                    let begin = begin.map_err(|_| garbled())?;
+                    undone = begin.undone;
+                    Some(begin.gtid)
                 }
                 _ => None,
             };
             let mut goes_on = gtid.is_none_or(|gtid| each(Found::Gtid(gtid)));
-            if matches!(event.header.kind, kinds::QUERY | kinds::QUERY_COMPRESSED) {
+            if matches!(event.header.kind, kinds::QUERY | kinds::QUERY_COMPRESSED) && !undone {
                 let mut body = event.body;
                 if event.header.kind == kinds::QUERY_COMPRESSED {
                     inflate(&event.header, body, LARGEST, &mut inflated).map_err(|_| garbled())?;

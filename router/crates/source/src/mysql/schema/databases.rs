@@ -1,8 +1,11 @@
-//! Default character sets of databases, as of the stream's position: statements that make tables may not say theirs.
+//! Databases: which are watched, and their default character sets as of the stream's position: statements that make tables may not say theirs.
+
+use forebay_model::TablePattern;
 
 use super::history::History;
 use super::lookup::Catalog;
 use super::note::{self, Key};
+use crate::mysql::Config;
 
 impl History {
     /// What the server says, of databases that nothing was noted of: that would be of the stream's place, and this is of a later one.
@@ -27,4 +30,13 @@ impl History {
             None => self.databases.remove(&name),
         };
     }
+}
+
+/// Whether some table of the database may be captured.
+pub(super) fn watches(config: &Config, database: &str) -> bool {
+    let of_database = |pattern: &TablePattern| {
+        let wanted = pattern.as_str().split_once('.').map_or("*", |(database, _)| database);
+        TablePattern::new(&format!("{wanted}.*")).is_ok_and(|p| p.matches(database, "any"))
+    };
+    !crate::mysql::config::SYSTEM.contains(&database) && config.tables.iter().any(of_database)
 }

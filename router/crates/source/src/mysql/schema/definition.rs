@@ -2,8 +2,10 @@
 
 use forebay_model::{Column, Fault, TableSchema};
 
-use super::lex::Modes;
+use super::lex::{Lexer, Modes, Token};
 use super::note::Key;
+use super::reader::Reader;
+use super::special::{VERSIONED, versioning};
 use super::sqltype::SqlType;
 use super::statement::{Body, Statement, parse};
 use super::version::{ColumnDef, Version};
@@ -45,7 +47,8 @@ impl Definition {
             return Err(unusable(database, table, "CREATE TABLE ... LIKE does not say the columns"));
         };
         // without one it is the rows that must say it: the database's default is not known here
-        let version = Version::created(&elements, charset);
+        let versioned = versioning(sql, Modes::default()) == Some(true);
+        let version = Version { versioned, ..Version::created(&elements, charset) };
         Ok(Definition::of((database.into(), table.into()), version))
     }
 
@@ -92,6 +95,18 @@ impl Definition {
         self
     }
 
+    /// # Errors
+    /// If rows of such a table are not read.
+    pub(super) fn must_be_readable(&self) -> Result<(), Fault> {
+        let versions = self.version.iter().chain(&self.later);
+        if !versions.into_iter().any(|v| v.versioned) {
+            return Ok(());
+        }
+        let what = format!("what was kept of {}.{} cannot be decoded: {VERSIONED}", self.key.0, self.key.1);
+        Err(Fault::new(codes::SYSTEM_VERSIONED, what)
+            .fix("release it with --give-up once it is not system-versioned any more"))
+    }
+
     pub(super) fn of(key: Key, version: Version) -> Self {
         Definition { key, version: Some(version), later: Vec::new() }
     }
@@ -124,6 +139,39 @@ impl Definition {
     pub fn table(&self) -> &str {
         &self.key.1
     }
+}
+
+/// What a foreign key does to rows when those that they refer to go or change.
+const ACTIONS: &[&[&str]] = &[
+    &["ON", "DELETE", "CASCADE"],
+    &["ON", "DELETE", "SET", "NULL"],
+    &["ON", "UPDATE", "CASCADE"],
+    &["ON", "UPDATE", "SET", "NULL"],
+];
+
+/// What each foreign key of a table changes by itself, such as `ON DELETE CASCADE ON UPDATE SET NULL`, from what SHOW CREATE TABLE prints.
+pub(crate) fn referential_actions(statement: &str) -> Vec<String> {
+    let tokens: Vec<Token<'_>> = Lexer::new(statement, Modes::default()).collect();
+    let mut at = Reader::new(&tokens);
+    let mut keys: Vec<String> = Vec::new();
+    while !at.is_end() {
+        if at.eat("references") {
+            keys.push(String::new());
+            continue;
+        }
+        let of_reference = keys.last_mut().filter(|_| at.is("on"));
+        match (of_reference, ACTIONS.iter().find(|words| at.eat_all(words))) {
+            (Some(key), Some(words)) => {
+                *key += if key.is_empty() { "" } else { " " };
+                *key += &words.join(" ");
+            }
+            _ => {
+                at.bump();
+            }
+        }
+    }
+    keys.retain(|key| !key.is_empty());
+    keys
 }
 
 pub(super) fn unusable(database: &str, table: &str, why: &str) -> Fault {

@@ -11,6 +11,7 @@ use super::images::{Cell, image};
 use super::lex::Modes;
 use super::note::{Key, full_name};
 use super::reader::Unclear;
+use super::special::versioning;
 use super::statement::{Body, Clause, Named, Statement, parse};
 use super::version::Version;
 use crate::mysql::binlog::Query;
@@ -74,6 +75,9 @@ impl History {
 
     /// Carries the history on; says what changed of which watched table.
     pub(super) fn follow(&mut self, said: &Said) -> Vec<Told> {
+        if self.sequence(&said.text, &said.database, said.modes) {
+            return Vec::new();
+        }
         let Some(statement) = parse(&said.text, said.modes) else { return Vec::new() };
         let mut told = Vec::new();
         let key = |history: &Self, named: &Named| history.key_of(&said.database, named);
@@ -84,6 +88,7 @@ impl History {
                     return told;
                 }
                 let new = body.and_then(|body| self.created(&key, body, said));
+                let new = new.map(|new| self.versioned(new, said));
                 let change = match &new {
                     Ok(new) => Change::of("create").between(&Version::new(vec![], vec![], None), new, &[]),
                     Err(why) => self.not_understood(&key, "create", why),
@@ -111,7 +116,10 @@ impl History {
                     told.push(Told { key: self.key_of(&said.database, other), change: Change::of(kind) });
                 }
                 let altered = clauses.and_then(|clauses| match &old {
-                    Some(old) => alter(old, &clauses, charset.as_deref()),
+                    Some(old) => alter(old, &clauses, charset.as_deref()).map(|mut altered| {
+                        altered.version = self.versioned(altered.version, said);
+                        altered
+                    }),
                     None => Err(Unclear("the table was not known before".into())),
                 });
                 match altered {
@@ -137,7 +145,9 @@ impl History {
                         if let Some(old) = &old {
                             change = change.between(old, &altered.version, &altered.renamed);
                             // indexes and options: what was confirmed stays so
-                            let same = altered.version.says_as(old) && altered.version.charset == old.charset;
+                            let same = altered.version.says_as(old)
+                                && altered.version.charset == old.charset
+                                && altered.version.versioned == old.versioned;
                             altered.version.proved = same && old.proved;
                         }
                         let to = altered.to.map(|to| match to.database {
@@ -227,6 +237,12 @@ impl History {
         }
     }
 
+    /// What a statement made of a table, with what it says of versions.
+    fn versioned(&self, version: Version, said: &Said) -> Version {
+        let says = if self.modes.mariadb { versioning(&said.text, said.modes) } else { None };
+        Version { versioned: says.unwrap_or(version.versioned), ..version }
+    }
+
     /// Pairs are done one after the other; what came of each name in all is told once. A name that was only used on the way had no
     /// table before and has none behind: nothing came of it.
     fn rename(&mut self, pairs: &[(Key, Key)], told: &mut Vec<Told>) {
@@ -255,7 +271,12 @@ impl History {
                 self.set(to.clone(), version);
             }
         }
-        let moved = |key: &&Key| went.contains_key(*key) || came.contains_key(*key);
+        // a sequence is no table: that it has another name is told to nobody
+        let sequence = |key: &Key| matches!(self.tables.get(key), Some(Some(v)) if v.is_sequence());
+        let sequences: HashSet<&Key> =
+            came.iter().filter(|(now, _)| sequence(now)).flat_map(|(now, before)| [*now, *before]).collect();
+        let moved =
+            |key: &&Key| (went.contains_key(*key) || came.contains_key(*key)) && !sequences.contains(*key);
         for (key, old) in names.into_iter().zip(before).filter(|(key, _)| moved(key)) {
             let mut change = Change::of("rename");
             change.renamed_to = went.get(key).filter(|to| **to != key).map(|to| full_name(to));

@@ -15,7 +15,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use forebay_model::{Fault, Note, TablePattern};
+use forebay_model::{Fault, Note};
 
 use super::change::Change;
 use super::hidden;
@@ -24,6 +24,7 @@ use super::lex::Modes;
 use super::lookup::Catalog;
 use super::note::{self, Key, Quarantined, Read, full_name};
 use super::place::Place;
+use super::special::may_be_versioned;
 use super::version::{Misfit, Version};
 use crate::mysql::Config;
 use crate::mysql::binlog::TableMap;
@@ -155,7 +156,7 @@ impl History {
 
     /// Whether some table of the database may be captured.
     pub(crate) fn watches(&self, database: &str) -> bool {
-        watches(&self.config, database)
+        super::databases::watches(&self.config, database)
     }
 
     /// Captured tables that are known, beside what the server says of them.
@@ -195,6 +196,15 @@ impl History {
         if self.quarantined.contains_key(&key) {
             return Sight::Quarantined;
         }
+        let answer = self.answer.take_if(|a| a.question.key == key && a.question.place == place);
+        if let Some(why) = self.is_versioned(&key, answer.as_ref(), &map) {
+            return self.quarantine(key, why, &place, seconds);
+        }
+        let unsure = map.full && self.modes.mariadb && !matches!(self.tables.get(&key), Some(Some(_)));
+        if unsure && answer.is_none() && may_be_versioned(&map) {
+            self.question = Some(Question { key, place });
+            return Sight::Ask;
+        }
         if map.full || map.columns.is_empty() {
             let change = self.saw(&key, Version::of_map(&map));
             let lineage = self.tables.get(&key).and_then(Option::as_ref).map(|known| known.lineage.clone());
@@ -204,7 +214,6 @@ impl History {
         if self.is_suspect(&key, &map) {
             return self.quarantine(key, hidden::WHY.to_owned(), &place, seconds);
         }
-        let answer = self.answer.take_if(|a| a.question.key == key && a.question.place == place);
         let known = self.tables.get(&key).cloned().flatten();
         match (known, answer) {
             (Some(mut known), _) if known.proved => match known.fits(&map) {
@@ -368,6 +377,12 @@ impl History {
             self.set_database(database, Some(charset));
         }
         for (key, found) in catalog.tables {
+            if let Some(Some(known)) = self.tables.get_mut(&key)
+                && known.versioned != found.versioned
+            {
+                known.versioned = found.versioned;
+                self.stage(&key);
+            }
             let known = self.tables.get(&key);
             match known {
                 Some(Some(known)) if known.says_as(&found) => {
@@ -405,13 +420,4 @@ impl History {
     pub(crate) fn take_notes(&mut self) -> Vec<Note> {
         std::mem::take(&mut self.ready).into_iter().map(|(key, value)| Note { key, value }).collect()
     }
-}
-
-/// Whether some table of the database may be captured.
-pub(super) fn watches(config: &Config, database: &str) -> bool {
-    let of_database = |pattern: &TablePattern| {
-        let wanted = pattern.as_str().split_once('.').map_or("*", |(database, _)| database);
-        TablePattern::new(&format!("{wanted}.*")).is_ok_and(|p| p.matches(database, "any"))
-    };
-    !crate::mysql::config::SYSTEM.contains(&database) && config.tables.iter().any(of_database)
 }

@@ -13,7 +13,8 @@ use forebay_model::{Fault, GtidSet};
 
 use super::ahead::{Ahead, read_ahead};
 use super::charsets::{charset_name, of_collation};
-use super::history::{Answer, Question, watches};
+use super::databases::watches;
+use super::history::{Answer, Question};
 use super::lex::Modes;
 use super::note::Key;
 use super::place::Place;
@@ -88,8 +89,8 @@ async fn read(conn: &mut Conn, config: &Config, one: Option<&Key>) -> Result<Cat
     }
     let tables = conn
         .query(&format!(
-            "SELECT TABLE_SCHEMA, TABLE_NAME, TABLE_COLLATION FROM information_schema.TABLES \
-             WHERE TABLE_TYPE = 'BASE TABLE' AND TABLE_SCHEMA NOT IN {system}{of_one}"
+            "SELECT TABLE_SCHEMA, TABLE_NAME, TABLE_COLLATION, TABLE_TYPE FROM information_schema.TABLES \
+             WHERE TABLE_TYPE IN ('BASE TABLE', 'SYSTEM VERSIONED', 'SEQUENCE') AND TABLE_SCHEMA NOT IN {system}{of_one}"
         ))
         .await?;
     let name = |catalog: &Catalog, database: &str, table: &str| -> Key {
@@ -100,12 +101,14 @@ async fn read(conn: &mut Conn, config: &Config, one: Option<&Key>) -> Result<Cat
         }
     };
     for row in tables.rows {
-        if let [Some(database), Some(table), collation] = &row[..]
+        if let [Some(database), Some(table), collation, Some(kind)] = &row[..]
             && wanted(database)
         {
             let charset = collation.as_deref().and_then(of_collation);
             let key = name(&catalog, database, table);
-            catalog.tables.insert(key, Version::new(Vec::new(), Vec::new(), charset));
+            let versioned = kind == "SYSTEM VERSIONED";
+            let version = Version { versioned, ..Version::new(Vec::new(), Vec::new(), charset) };
+            catalog.tables.insert(key, version);
         }
     }
     let columns = conn

@@ -54,8 +54,9 @@ impl Recovery {
     /// Begins with the definition that the first kept event was written with.
     ///
     /// # Errors
-    /// Never, unless this program is wrong about its own tables.
+    /// If the table's rows are versions, which are not read.
     pub fn new(definition: Definition) -> Result<Self, Fault> {
+        definition.must_be_readable()?;
         let mut history = History::new(&crate::mysql::bench::everything(), &[], false)?;
         history.set(definition.key.clone(), definition.version.clone());
         let (key, later) = (definition.key.clone(), definition.later.clone().into());

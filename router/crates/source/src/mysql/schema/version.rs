@@ -40,6 +40,9 @@ pub(crate) struct Version {
     pub(crate) lineage: Lineage,
     /// Whether a table map or the server itself has confirmed it; false while it is only what statements made of it.
     pub(crate) proved: bool,
+    /// Whether it is system-versioned, as MariaDB calls it: its rows are versions of rows.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(super) versioned: bool,
 }
 
 /// Why a version and a table map are not of one table.
@@ -48,7 +51,15 @@ pub(crate) struct Misfit(pub(crate) String);
 
 impl Version {
     pub(super) fn new(columns: Vec<ColumnDef>, key: Vec<String>, charset: Option<String>) -> Self {
-        Version { form: FORM, columns, key, charset, lineage: Lineage::default(), proved: false }
+        Version {
+            form: FORM,
+            columns,
+            key,
+            charset,
+            lineage: Lineage::default(),
+            proved: false,
+            versioned: false,
+        }
     }
 
     /// Whether a note of it can be read by this program.

@@ -156,10 +156,8 @@ impl Snapshots {
             ms += 1;
         }
         let id = format!("added-{ms}");
-        let patterns: Vec<TablePattern> = tables
-            .iter()
-            .filter_map(|(database, table)| TablePattern::new(&format!("{database}.{table}")).ok())
-            .collect();
+        let patterns: Vec<TablePattern> =
+            tables.iter().filter_map(|(database, table)| pattern_of(database, table)).collect();
         if patterns.is_empty() {
             return;
         }
@@ -167,5 +165,28 @@ impl Snapshots {
         if let Err(fault) = self.begin(SnapshotRequest { tables: patterns, ..SnapshotRequest::all(id) }) {
             tracing::error!(code = fault.code().name, "{fault}");
         }
+    }
+}
+
+/// A pattern that means this table. What is a sign of patterns in a name, or a dot in a database's, is written `?`: so a table whose name
+/// differs there alone is meant too, and read once more than need be.
+pub(super) fn pattern_of(database: &str, table: &str) -> Option<TablePattern> {
+    let database = database.replace(['.', '*'], "?");
+    TablePattern::new(&format!("{database}.{}", table.replace('*', "?"))).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pattern_of_a_name_means_it() {
+        for (database, table) in [("a", "t"), ("a.b", "t"), ("a", "b.t"), ("a*", "s*r"), ("a.b.c", "t?.*")] {
+            let pattern = pattern_of(database, table).unwrap();
+            assert!(pattern.matches(database, table), "{pattern}");
+            assert!(!pattern.matches("a", "other") && !pattern.matches("other", table), "{pattern}");
+        }
+        assert!(!pattern_of("a.b", "t").unwrap().matches("a", "b.t"));
+        assert!(!pattern_of("a", "s*r").unwrap().matches("a", "scooter"));
     }
 }

@@ -71,6 +71,7 @@ mod wire;
 use forebay_model::Fault;
 
 pub(super) use came::Told;
+pub use notes::SNAPSHOT_NOTES;
 pub use request::{
     SnapshotCommand, SnapshotFault, SnapshotRequest, SnapshotState, SnapshotStatus, SnapshotTable,
     check_request,

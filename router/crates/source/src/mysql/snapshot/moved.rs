@@ -8,10 +8,11 @@
 //! tables may lack one that was asked for by its old name. Neither is believed before the stream has come to the binlog's end of
 //! then: a statement that explains it is told by that, and changes what is read.
 
-use forebay_model::{Fault, Gtid, TablePattern};
+use forebay_model::{Fault, Gtid};
 
 use super::super::transactions::Asides;
 use super::Trouble;
+use super::came::pattern_of;
 use super::mark::Mark;
 use super::notes::TableNote;
 use super::request::SnapshotState;
@@ -47,7 +48,7 @@ impl Snapshots {
             tracing::info!(snapshot = request.id, from = names[0], to = names[1], "read under its new name");
             if !run.note.planned {
                 if !request.wants(to.0, to.1) {
-                    request.tables.extend(TablePattern::new(&names[1]));
+                    request.tables.extend(pattern_of(to.0, to.1));
                 }
                 self.note_run(number);
                 continue;

@@ -10,8 +10,8 @@ use super::bound::Bound;
 use super::request::{SnapshotFault, SnapshotRequest, SnapshotState};
 use crate::codes;
 
-/// What every key begins with.
-const PREFIX: &str = "snapshot/";
+/// What the keys of snapshots' notes begin with.
+pub const SNAPSHOT_NOTES: &str = "snapshot/";
 const VERSION: u32 = 1;
 
 /// How a snapshot stands.
@@ -70,7 +70,7 @@ impl RunNote {
     }
 
     pub(super) fn key(&self) -> String {
-        format!("{PREFIX}{}", self.request.id)
+        format!("{SNAPSHOT_NOTES}{}", self.request.id)
     }
 
     pub(super) fn note(&self) -> Note {
@@ -102,7 +102,7 @@ impl TableNote {
     }
 
     pub(super) fn key(&self, id: &str) -> String {
-        format!("{PREFIX}{id}/{}", self.name())
+        format!("{SNAPSHOT_NOTES}{id}/{}", self.name())
     }
 
     pub(super) fn note(&self, id: &str) -> Note {
@@ -136,8 +136,9 @@ pub(super) fn read(notes: &[Note]) -> Result<Vec<(RunNote, Vec<TableNote>)>, Fau
     };
     let mut runs: Vec<(RunNote, Vec<TableNote>)> = Vec::new();
     let ours = || {
-        let note =
-            |n: &'_ Note| Some((n.key.clone(), n.key.strip_prefix(PREFIX)?.to_owned(), n.value.clone()?));
+        let note = |n: &'_ Note| {
+            Some((n.key.clone(), n.key.strip_prefix(SNAPSHOT_NOTES)?.to_owned(), n.value.clone()?))
+        };
         notes.iter().filter_map(note)
     };
     for (key, id, value) in ours().filter(|(_, rest, _)| !rest.contains('/')) {

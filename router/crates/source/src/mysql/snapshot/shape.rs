@@ -9,6 +9,7 @@ use super::super::binlog::{RawColumn, TableMap, types};
 use super::super::catalog::{Described, describe, literal, quoted};
 use super::super::cursor::Garbled;
 use super::super::decode::Plan;
+use super::super::schema::VERSIONED;
 use super::super::wire::{Conn, Rows, WireError};
 use super::bound::Literal;
 use super::wire::Wire;
@@ -79,13 +80,18 @@ impl Shape {
             conn.query(&format!("SHOW KEYS FROM {from} WHERE Non_unique = 0")).await.map_err(failed)?;
         let sizes = conn
             .query(&format!(
-                "SELECT TABLE_ROWS, AVG_ROW_LENGTH FROM information_schema.TABLES \
+                "SELECT TABLE_ROWS, AVG_ROW_LENGTH, TABLE_TYPE FROM information_schema.TABLES \
                  WHERE TABLE_SCHEMA = {} AND TABLE_NAME = {}",
                 literal(database),
                 literal(table)
             ))
             .await
             .map_err(failed)?;
+        if sizes.first("TABLE_TYPE") == Some("SYSTEM VERSIONED") {
+            return Err(Fault::new(codes::SYSTEM_VERSIONED, format!("{name} cannot be read: {VERSIONED}"))
+                .fix("ALTER TABLE ... DROP SYSTEM VERSIONING, or leave the table out of the source")
+                .into());
+        }
         let size = |name| sizes.first(name).and_then(|n| n.parse().ok()).unwrap_or(0);
         let key = key(&keys, &described);
         let Described { map, .. } = described;

@@ -3,8 +3,10 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
+use forebay_model::Note;
 use tokio::time::Instant;
 
+use super::notes::{self, RunNote, TableNote};
 use super::request::{SnapshotState, SnapshotStatus, SnapshotTable};
 use super::run::{Run, Snapshots, Table};
 
@@ -47,47 +49,81 @@ impl Snapshots {
     }
 
     fn of(&self, run: &Run) -> SnapshotStatus {
-        let tables: Vec<SnapshotTable> =
-            run.tables.iter().enumerate().map(|(at, t)| self.table_status(run, at, t)).collect();
-        let running = run.note.state == SnapshotState::Running;
-        let rate = if running { run.speed.rate() } else { 0.0 };
-        let over = |t: &&Table| t.note.state.is_over();
-        let left: u64 = run
-            .tables
-            .iter()
-            .filter(|t| !over(t))
-            .map(|t| t.note.estimate.saturating_sub(t.note.passed))
-            .sum();
-        SnapshotStatus {
-            request: run.note.request.clone(),
-            state: run.note.state,
-            rows: tables.iter().map(|t| t.rows).sum(),
-            estimate: tables.iter().map(|t| t.estimate).sum(),
-            rows_per_second: rate,
-            seconds_left: (running && rate > 0.0 && run.note.planned).then(|| left as f64 / rate),
-            tables,
-            begun_us: run.note.begun_us,
-            ended_us: run.note.ended_us,
-            fault: run.fault.clone(),
-        }
-    }
-
-    fn table_status(&self, run: &Run, at: usize, table: &Table) -> SnapshotTable {
-        let note = &table.note;
         // a table without a key counts while it is given
-        let giving =
-            self.whole.as_ref().filter(|w| w.giving && w.of == (run.number, at)).map_or(0, |w| w.rows);
-        let passed = note.passed + giving;
-        let whole = note.estimate.max(passed).max(1);
-        SnapshotTable {
-            table: note.name(),
-            state: note.state,
-            rows: note.rows + giving,
-            superseded: note.superseded,
-            estimate: note.estimate,
-            permille: if note.state == SnapshotState::Done { 1000 } else { (passed * 999 / whole) as u16 },
-            chunks: note.chunks,
-            fault: note.fault.clone(),
+        let giving = |at: usize| {
+            self.whole.as_ref().filter(|w| w.giving && w.of == (run.number, at)).map_or(0, |w| w.rows)
+        };
+        let tables = run.tables.iter().enumerate().map(|(at, t)| table(&t.note, giving(at))).collect();
+        let mut status = status(&run.note, tables);
+        if run.note.state == SnapshotState::Running {
+            let rate = run.speed.rate();
+            let left = |t: &&Table| !t.note.state.is_over();
+            let left = run.tables.iter().filter(left).map(|t| t.note.estimate.saturating_sub(t.note.passed));
+            status.rows_per_second = rate;
+            status.seconds_left = (rate > 0.0 && run.note.planned).then(|| left.sum::<u64>() as f64 / rate);
         }
+        status.fault.clone_from(&run.fault);
+        status
+    }
+}
+
+impl SnapshotStatus {
+    /// How far snapshots were when the notes were stored, for whoever must know before the source is connected. What cannot be
+    /// read is told by the connect.
+    pub fn of_notes(notes: &[Note]) -> Vec<SnapshotStatus> {
+        let runs = notes::read(notes).unwrap_or_default();
+        let of = |(run, tables): (RunNote, Vec<TableNote>)| {
+            status(&run, tables.iter().map(|note| table(note, 0)).collect())
+        };
+        runs.into_iter().map(of).collect()
+    }
+}
+
+fn status(run: &RunNote, tables: Vec<SnapshotTable>) -> SnapshotStatus {
+    SnapshotStatus {
+        request: run.request.clone(),
+        state: run.state,
+        rows: tables.iter().map(|t| t.rows).sum(),
+        estimate: tables.iter().map(|t| t.estimate).sum(),
+        rows_per_second: 0.0,
+        seconds_left: None,
+        tables,
+        begun_us: run.begun_us,
+        ended_us: run.ended_us,
+        fault: None,
+    }
+}
+
+/// `giving`: rows that are on their way, and not noted yet.
+fn table(note: &TableNote, giving: u64) -> SnapshotTable {
+    let passed = note.passed + giving;
+    let whole = note.estimate.max(passed).max(1);
+    SnapshotTable {
+        table: note.name(),
+        state: note.state,
+        rows: note.rows + giving,
+        superseded: note.superseded,
+        estimate: note.estimate,
+        permille: if note.state == SnapshotState::Done { 1000 } else { (passed * 999 / whole) as u16 },
+        chunks: note.chunks,
+        fault: note.fault.clone(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::mysql::snapshot::SnapshotRequest;
+
+    #[test]
+    fn what_was_noted_is_told_before_anything_is_connected() {
+        let run = RunNote::new(SnapshotRequest::all("first"), 7);
+        let mut note = TableNote::new(0, ("d".into(), "t".into()));
+        (note.rows, note.passed, note.estimate) = (5, 5, 20);
+        let told = SnapshotStatus::of_notes(&[note.note("first"), run.note()]);
+        let [one] = &told[..] else { panic!("{told:?}") };
+        assert_eq!((one.request.id.as_str(), one.state, one.begun_us), ("first", run.state, 7));
+        assert_eq!((one.rows, one.estimate, one.tables[0].permille), (5, 20, 249));
+        assert!(SnapshotStatus::of_notes(&[]).is_empty());
     }
 }

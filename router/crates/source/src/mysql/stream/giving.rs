@@ -56,6 +56,7 @@ impl Stream {
         let noted = self.transactions.has_notes();
         if let Some(gtids) = gtids(&block).filter(|_| !noted) {
             gtids.iter().for_each(|gtid| position.gtids.add(gtid));
+            self.transactions.withhold_last();
             self.give(Captured { block: Some(block), position: Some(position), notes: Vec::new() });
         }
         self.failed = Some(fault);
@@ -64,6 +65,11 @@ impl Stream {
     /// Which server this is, if that was not given yet: it goes with the first position that anybody gives.
     pub(crate) fn take_note(&mut self) -> Option<Note> {
         self.note.take()
+    }
+
+    /// Whether a position was given since the connection began.
+    pub(crate) fn has_given(&self) -> bool {
+        self.given_moves.is_some()
     }
 
     fn give(&mut self, mut captured: Captured) {

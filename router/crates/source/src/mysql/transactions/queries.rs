@@ -48,7 +48,7 @@ impl Transactions {
                     self.savepoint(event, query)?;
                 }
                 // CREATE TABLE ... SELECT is both
-                if matches!(meaning, Meaning::Other | Meaning::Rows) {
+                if matches!(meaning, Meaning::Other | Meaning::Rows) && !self.undone {
                     self.table_statement(event, query)?;
                 }
                 // DDL and the like are transactions of their own

@@ -8,7 +8,7 @@ use super::{Table, Taken, Transactions};
 use crate::mysql::binlog::{Event, Query, RawColumn, RowsHead, Special, TableMap, table_of};
 use crate::mysql::cursor::Garbled;
 use crate::mysql::decode::Plan;
-use crate::mysql::schema::{Place, Sight, Version, change_image};
+use crate::mysql::schema::{Place, Sight, Version, change_image, is_sequence};
 
 /// Table maps that are kept; they are made anew where they are missed.
 pub(super) const TABLES: usize = 4096;
@@ -19,6 +19,8 @@ const STATEMENT: usize = 128;
 enum Seen {
     Plan(Arc<Plan>),
     Quarantined,
+    /// It is a sequence.
+    NoTable,
     /// The server must be asked first.
     Ask(Taken),
 }
@@ -48,6 +50,7 @@ impl Transactions {
             match self.sight(event)? {
                 Seen::Plan(plan) => (Some(plan), false),
                 Seen::Quarantined => (None, true),
+                Seen::NoTable => (None, false),
                 Seen::Ask(taken) => return Ok(taken),
             }
         } else {
@@ -94,6 +97,10 @@ impl Transactions {
             Sight::Quarantined => {
                 self.forget_changed_table(event)?;
                 Ok(Seen::Quarantined)
+            }
+            Sight::Known(map, _) if self.is_mariadb && is_sequence(&map) => {
+                self.forget_changed_table(event)?;
+                Ok(Seen::NoTable)
             }
             Sight::Known(map, change) => {
                 self.forget_changed_table(event)?;

@@ -396,14 +396,15 @@ fn the_tables_of_a_statement_stand_before_its_rows() {
 fn mariadbs_branch_is_noted_and_asked_for_again() {
     const BEGIN: u8 = kinds::MARIADB_GTID;
     let gtid = |domain: u32, number: u64, flags: u8| {
-        [&number.to_le_bytes()[..], &domain.to_le_bytes(), &[flags]].concat()
+        // one that ends with XA PREPARE names the branch
+        let xid: &[u8] = if flags == 64 { &[1, 0, 0, 0, 1, 0, b'a'] } else { &[] };
+        [&number.to_le_bytes()[..], &domain.to_le_bytes(), &[flags], xid].concat()
     };
     let one = |feed: &mut Feed, gtid: &[u8]| {
         feed.all(&[(BEGIN, gtid), (MAP, &map(2, "d")), (ROWS, &rows(2, &[9])), (XID, &[0; 8])]);
     };
     let mut feed = Feed::new();
     one(&mut feed, &gtid(0, 4, 0));
-    // ends with XA PREPARE
     feed.all(&[(BEGIN, &gtid(0, 7, 64)), (MAP, &map(1, "d")), (ROWS, &rows(1, &[1, 2]))]);
     feed.all(&[(kinds::XA_PREPARE, &prepare(false))]);
     one(&mut feed, &gtid(5, 1, 0));

@@ -183,3 +183,34 @@ async fn a_request_that_means_nothing_is_refused() {
         assert_eq!(fault.code(), codes::SNAPSHOT_REQUEST, "{fault}");
     }
 }
+
+/// Where the binlog does not name columns, a table that nobody has written to is known by what it looked like at the start alone.
+#[tokio::test]
+async fn what_tables_look_like_is_durable_with_the_first_position() {
+    let server = super::super::schema::minimal().await;
+    let database = server.database("first").await.unwrap();
+    database.exec("CREATE TABLE t (a INT, b INT)").await.unwrap();
+    let config = config(&server, &[format!("{}.*", database.name())]);
+    let mut log = Log::default();
+    let mut capture = log.connect(&config, new_tables(50)).await;
+    while log.position.is_none() {
+        log.add(next(&mut capture).await.unwrap());
+    }
+    drop(capture);
+    database
+        .exec(
+            "INSERT INTO t VALUES (1, 2);
+             ALTER TABLE t RENAME COLUMN a TO b, RENAME COLUMN b TO a;
+             INSERT INTO t VALUES (3, 4)",
+        )
+        .await
+        .unwrap();
+    let mut capture = log.connect(&config, new_tables(50)).await;
+    catch_up(&mut capture, &mut log, &server).await;
+    assert_eq!(capture.quarantined(), []);
+    let names = |block: &forebay_model::Block| {
+        let columns = block.batches.iter().flat_map(|b| &b.table.columns);
+        columns.map(|c| c.name.clone()).collect::<Vec<_>>()
+    };
+    assert_eq!(log.blocks.iter().flat_map(names).collect::<Vec<_>>(), ["a", "b", "b", "a"]);
+}

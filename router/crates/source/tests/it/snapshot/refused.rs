@@ -37,6 +37,27 @@ async fn a_text_that_is_none() {
     assert_eq!(changes(&log.blocks[0]), ["good +2"]);
 }
 
+#[tokio::test]
+async fn a_system_versioned_table_beside_others() {
+    let server = forebay_kit::mariadb().await;
+    let database = server.database("versions").await.unwrap();
+    database
+        .exec(
+            "CREATE TABLE a (id INT PRIMARY KEY) WITH SYSTEM VERSIONING; INSERT INTO a VALUES (1); CREATE SEQUENCE s; \
+             CREATE TABLE good (id INT PRIMARY KEY); INSERT INTO good VALUES (1)",
+        )
+        .await
+        .unwrap();
+    let mut log = Log::default();
+    let mut capture = log.connect(&config(server, &[format!("{}.*", database.name())]), small(100)).await;
+    begin(&mut capture, SnapshotRequest::all("all"));
+    let end = finish(&mut capture, &mut log, "all").await;
+    let tables: Vec<&str> = end.tables.iter().map(|t| t.table.as_str()).collect();
+    assert_eq!(tables, ["a", "good"].map(|t| format!("{}.{t}", database.name())), "a sequence is no table");
+    assert_eq!(end.tables[0].fault.as_ref().expect("a fault").code, codes::SYSTEM_VERSIONED.name);
+    assert_eq!(log.blocks.iter().flat_map(changes).collect::<Vec<_>>(), ["good +1"]);
+}
+
 /// What ends a snapshot of everything on this server.
 async fn refusal(server: &Server, settings: SnapshotSettings) -> String {
     let database = server.database("refused").await.expect("the server does it");
