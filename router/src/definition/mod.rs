@@ -22,7 +22,7 @@ pub use document::{
     SnapshotMode, SnapshotsDef, SourceDef, StartAt, TlsDef, TransformDef,
 };
 pub use parse::read;
-pub use pii::Guard;
+pub use pii::{Guard, Why, allowed as allowed_pii};
 pub use plan::{Action, Plan, Step};
 pub use problem::{Problem, Warning, child, item};
 pub use secrets::{plain_secrets, resolve_config, resolve_secret};

@@ -127,7 +127,7 @@ pub(super) async fn open_chain(parts: &Parts, name: &str, setup: &Setup) -> Resu
         steps.push(step);
     }
     let source = setup.def.source.clone();
-    Ok(Chain::new(name.to_owned(), source, setup.guard.clone(), parts.store.clone(), steps))
+    Ok(Chain::new(name.to_owned(), source, setup.guard.clone(), steps))
 }
 
 /// Transforms as they ran once, to be bound.

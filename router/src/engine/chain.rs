@@ -5,11 +5,10 @@
 use std::sync::Arc;
 
 use forebay_model::{Batch, Block, Fault, TableSchema};
-use forebay_store::Store;
 use forebay_transform::{Binding, Limits, Plugin, Refusal, Share};
 
-use super::history::{self, TransformRun};
-use super::pii::{self, Held, Seen};
+use super::history::TransformRun;
+use super::pii::{self, Held};
 use super::through::{self, Passed};
 use crate::definition::Guard;
 
@@ -42,11 +41,10 @@ pub(super) async fn bind(
     table: &Arc<TableSchema>,
     steps: &[Step],
     guard: &Guard,
-    before: Option<&Seen>,
 ) -> Result<Bound, (usize, Refusal)> {
     let mut bindings = Vec::new();
     let mut schema = table.clone();
-    let mut held = Held::new(guard, before, table);
+    let mut held = Held::new(guard, table);
     for (i, step) in steps.iter().enumerate() {
         let (config, limits, hidden) = (&step.config, &step.limits, held.names());
         let binding = step.plugin.bind_hiding(source, &schema, config, limits, &hidden, &step.share).await;
@@ -58,20 +56,11 @@ pub(super) async fn bind(
     Ok(Bound { bindings, exposed: held.exposed(guard, table) })
 }
 
-/// What a route saw of a table last.
-pub(super) fn seen(store: &Store, route: &str, table: &TableSchema) -> Result<Option<Seen>, Fault> {
-    let key = pii::note(table);
-    let note = store.notes(&history::owner(route), &key)?.remove(&key);
-    Ok(note.and_then(|value| serde_json::from_value(value).ok()))
-}
-
 /// Bindings are kept for as long as the route runs, since a table has few versions; their instances come and go.
 pub(super) struct Chain {
     route: String,
     source: String,
     guard: Guard,
-    /// Remembers which columns tables had.
-    store: Store,
     steps: Vec<Step>,
     bound: Vec<(Arc<TableSchema>, Vec<Binding>)>,
     /// Whether it was told that a plugin takes single events only.
@@ -79,8 +68,8 @@ pub(super) struct Chain {
 }
 
 impl Chain {
-    pub(super) fn new(route: String, source: String, guard: Guard, store: Store, steps: Vec<Step>) -> Self {
-        Chain { route, source, guard, store, steps, bound: Vec::new(), is_slow: false }
+    pub(super) fn new(route: String, source: String, guard: Guard, steps: Vec<Step>) -> Self {
+        Chain { route, source, guard, steps, bound: Vec::new(), is_slow: false }
     }
 
     /// Whether nothing is done to batches, and nothing is held back.
@@ -119,6 +108,7 @@ impl Chain {
         passed: &mut Passed,
         admit: impl FnMut(&'static str, &str) -> Result<(), Fault>,
     ) -> Result<(), Fault> {
+        let batch = pii::without_values(batch, &self.guard);
         let at = self.bindings(&batch.table).await?;
         let table = batch.table.clone();
         through::pass(&mut self.bound[at].1, &self.source, block, batch, passed, admit).await?;
@@ -143,19 +133,10 @@ impl Chain {
         if let Some(at) = self.bound.iter().position(known) {
             return Ok(at);
         }
-        let before = match self.guard.is_idle() {
-            true => None,
-            false => seen(&self.store, &self.route, table)?,
-        };
-        let bound = bind(&self.source, table, &self.steps, &self.guard, before.as_ref()).await;
+        let bound = bind(&self.source, table, &self.steps, &self.guard).await;
         let Bound { bindings, exposed } = bound.map_err(|(_, refusal)| refusal.fault)?;
         if !exposed.is_empty() {
             return Err(pii::fault(&self.route, &exposed));
-        }
-        let now = Seen::of(&self.guard, table);
-        if now != before && !self.guard.is_idle() {
-            let value = now.map(|seen| serde_json::to_value(seen).expect("plain data"));
-            self.store.set_notes(&history::owner(&self.route), vec![(pii::note(table), value)]).await?;
         }
         // what the table was before seldom comes again: its plans stay, its instances go
         let is_before = |old: &&(Arc<TableSchema>, _)| old.0.full_name() == table.full_name();

@@ -4,15 +4,19 @@
 //! that is held back must be dropped, nullified or replaced on the way, whatever it is called by then. What a plugin computes into
 //! a new column while it reads one that is held back counts as that column's. What it writes into other columns that it replaces
 //! cannot be judged from outside.
+//!
+//! Which columns of a version are held, and why, is one question ([`Guard::why`]): the version itself carries what its columns were
+//! called before, so that apply, route, replay, preview, dead letters and tail have the same answer, without a memory of their own.
 
 use std::sync::Arc;
 
+use arrow_array::cast::AsArray as _;
 use arrow_array::{Array as _, ArrayRef, StringArray};
-use forebay_model::{Batch, Block, Class, Code, Column, ColumnType, Fault, TableSchema};
+use forebay_model::{Batch, Block, Class, Code, Column, ColumnType, Fault, TableSchema, Tie, schema_changes};
+use forebay_source::mysql;
 use forebay_transform::Plan;
-use serde::{Deserialize, Serialize};
 
-use crate::definition::Guard;
+use crate::definition::{Guard, Why};
 
 /// What stands in the place of a value that is not shown.
 const COVER: &str = "(pii)";
@@ -31,62 +35,24 @@ pub(super) struct Held(Vec<Trail>);
 /// What became of one of them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Trail {
-    /// The column that is tagged.
-    tagged: String,
+    /// The column that is held back, as the table has it.
+    held: String,
+    why: Why,
     /// The column that its values are in now.
     now: String,
-    how: How,
-}
-
-/// How a column comes to be held back.
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum How {
-    /// It is the tagged one.
-    Tagged,
-    /// It is new where the tagged one is gone: it may be that one under another name.
-    Moved(String),
-    /// This plugin computes it from what it reads.
-    Computed(String),
-}
-
-/// What a route saw of a table last, with a column that it may not have.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Seen {
-    columns: Vec<String>,
-    held: Vec<String>,
-}
-
-impl Seen {
-    /// What is to be remembered of a version; `None` if nothing in it is held back.
-    pub(super) fn of(guard: &Guard, table: &TableSchema) -> Option<Seen> {
-        let held = guard.held(table);
-        let columns = table.columns.iter().map(|column| column.name.clone()).collect();
-        (!held.is_empty()).then_some(Seen { columns, held })
-    }
-}
-
-/// The key of a route's note of a table ([`Seen`]).
-pub(super) fn note(table: &TableSchema) -> String {
-    format!("pii/{}", table.full_name())
+    /// The plugin that computed it from what it reads.
+    computed: Option<String>,
 }
 
 impl Held {
-    /// As the table comes, after the version that the route saw before.
-    pub(super) fn new(guard: &Guard, before: Option<&Seen>, table: &TableSchema) -> Held {
-        let trail = |name: String| Trail { tagged: name.clone(), now: name, how: How::Tagged };
-        let mut trails: Vec<Trail> = guard.held(table).into_iter().map(trail).collect();
-        let Some(before) = before else { return Held(trails) };
-        let names: Vec<&str> = table.columns.iter().map(|column| column.name.as_str()).collect();
-        let gone = before.held.iter().find(|held| !names.iter().any(|name| same(name, held)));
-        let Some(gone) = gone else { return Held(trails) };
-        for name in names {
-            let is_new = !before.columns.iter().any(|column| same(column, name));
-            if is_new && !guard.holds(table, name) && !guard.allows(table, name) {
-                let (tagged, now) = (gone.clone(), name.to_owned());
-                trails.push(Trail { how: How::Moved(now.clone()), tagged, now });
-            }
-        }
-        Held(trails)
+    /// As the table comes.
+    pub(super) fn new(guard: &Guard, table: &TableSchema) -> Held {
+        let names = table.columns.iter().map(|column| &column.name);
+        let trail = |name: &String| {
+            let why = guard.why(table, name)?;
+            Some(Trail { held: name.clone(), why, now: name.clone(), computed: None })
+        };
+        Held(names.filter_map(trail).collect())
     }
 
     /// What they are called now.
@@ -104,35 +70,38 @@ impl Held {
             }
         }
         for name in plan.computes.iter().filter(|_| read.is_some()) {
-            let tagged = read.as_ref().map(|trail| trail.tagged.clone()).unwrap_or_default();
-            self.0.push(Trail { tagged, now: name.clone(), how: How::Computed(plugin.to_owned()) });
+            let computed = Some(plugin.to_owned());
+            self.0.extend(read.clone().map(|read| Trail { now: name.clone(), computed, ..read }));
         }
     }
 
     /// What still comes out at the end, each in words.
     pub(super) fn exposed(&self, guard: &Guard, table: &TableSchema) -> Vec<String> {
         // a computed column may be allowed by its own name
-        let is_allowed =
-            |trail: &&Trail| matches!(trail.how, How::Computed(_)) && guard.allows(table, &trail.now);
+        let is_allowed = |trail: &&Trail| trail.computed.is_some() && guard.allows(table, &trail.now);
         let out = self.0.iter().filter(|trail| !is_allowed(trail));
         out.map(|trail| {
-            let of = format!("column `{}` of {}, tagged pii,", trail.tagged, table.full_name());
-            match &trail.how {
-                How::Computed(plugin) => {
-                    format!("{of} is read by plugin `{plugin}`, which computes `{}`", trail.now)
+            let (held, name) = (&trail.held, &trail.why.name);
+            let of = match trail.why.tie {
+                None => ", tagged pii,".to_owned(),
+                Some(Tie::Renamed) => format!(", which was {name}, tagged pii,"),
+                Some(Tie::Replaced) => {
+                    format!(", which may be {name}, tagged pii (one statement dropped that and added this),")
                 }
-                How::Moved(name) => format!("{of} is gone, and `{name}`, which is new, may be it"),
-                How::Tagged if trail.now != trail.tagged => format!("{of} comes out as `{}`", trail.now),
-                How::Tagged => format!("{of} comes out as it is"),
-            }
+                Some(Tie::Unknown) => format!(
+                    ", which may be {name}, tagged pii (the table changed, nothing says how, and this column is new, or has another \
+                     place or type),"
+                ),
+            };
+            let comes = match &trail.computed {
+                Some(plugin) => format!("is read by plugin `{plugin}`, which computes `{}`", trail.now),
+                None if trail.now != *held => format!("comes out as `{}`", trail.now),
+                None => "comes out as it is".to_owned(),
+            };
+            format!("column `{held}` of {}{of} {comes}", table.full_name())
         })
         .collect()
     }
-}
-
-/// As MySQL compares columns' names.
-fn same(a: &str, b: &str) -> bool {
-    a.to_lowercase() == b.to_lowercase()
 }
 
 /// What to do about it.
@@ -154,7 +123,28 @@ pub(super) fn cover(block: Block, guard: &Guard) -> Block {
     Block { batches, ..block }
 }
 
-fn cover_batch(mut batch: Batch, guard: &Guard) -> Batch {
+/// Rows of `forebay.schema_changes` without the values that stand in statements, where the source tags anything and the route is not
+/// allowed `forebay.schema_changes.statement`. Other tables as they are.
+pub(super) fn without_values(mut batch: Batch, guard: &Guard) -> Batch {
+    let changes = schema_changes();
+    let is_told = batch.table.database == changes.database && batch.table.table == changes.table;
+    if !is_told || guard.is_idle() || guard.allows(changes, "statement") {
+        return batch;
+    }
+    let (statements, told) = (batch.columns[2].as_string::<i32>(), batch.columns[3].as_string::<i32>());
+    let bare = |row: usize| {
+        let statement = statements.is_valid(row).then(|| statements.value(row));
+        let (bare, change) = mysql::without_values(statement.unwrap_or_default(), told.value(row));
+        (statement.map(|_| bare), change)
+    };
+    let (statements, told): (Vec<_>, Vec<_>) = (0..batch.rows()).map(bare).unzip();
+    (batch.columns[2], batch.columns[3]) =
+        (Arc::new(StringArray::from(statements)), Arc::new(StringArray::from(told)));
+    batch
+}
+
+fn cover_batch(batch: Batch, guard: &Guard) -> Batch {
+    let mut batch = without_values(batch, guard);
     let held = guard.held(&batch.table);
     if held.is_empty() {
         return batch;
@@ -203,7 +193,13 @@ mod tests {
             native: "text".to_owned(),
         };
         let columns = columns.iter().map(column).collect();
-        TableSchema { database: "shop".into(), table: "members".into(), columns, key: Vec::new() }
+        TableSchema {
+            database: "shop".into(),
+            table: "members".into(),
+            columns,
+            key: Vec::new(),
+            lineage: Default::default(),
+        }
     }
 
     fn names(names: &[&str]) -> Vec<String> {
@@ -212,7 +208,7 @@ mod tests {
 
     /// What comes out after these steps.
     fn after(guard: &Guard, table: &TableSchema, plans: &[Plan]) -> Vec<String> {
-        let mut held = Held::new(guard, None, table);
+        let mut held = Held::new(guard, table);
         plans.iter().for_each(|plan| held.pass("p", plan));
         held.exposed(guard, table)
     }
@@ -271,22 +267,41 @@ mod tests {
     }
 
     #[test]
-    fn what_may_be_a_held_column_under_another_name_is_held() {
-        let old = guard(&["shop.*.email"], &[]);
-        let seen = Seen::of(&old, &table(&["id", "email", "note"])).unwrap();
-        assert_eq!(Seen::of(&old, &table(&["id", "note"])), None);
-        let exposed = |guard: &Guard, columns: &[&str]| {
-            let table = table(columns);
-            Held::new(guard, Some(&seen), &table).exposed(guard, &table).len()
-        };
-        assert_eq!(exposed(&old, &["id", "mail", "note"]), 1);
-        // dropped and nothing new, nothing dropped
-        assert_eq!(exposed(&old, &["id", "note"]), 0);
-        assert_eq!(exposed(&old, &["id", "EMAIL", "note", "more"]), 1, "the tagged one only");
-        // said what it is
-        assert_eq!(exposed(&guard(&["shop.*.email"], &["shop.members.mail"]), &["id", "mail", "note"]), 0);
-        let both = guard(&["shop.*.email", "shop.*.mail"], &[]);
-        assert_eq!(exposed(&both, &["id", "mail", "note"]), 1, "the tagged one only");
+    fn a_tag_follows_its_column() {
+        let exposed = |guard: &Guard, table: &TableSchema| Held::new(guard, table).exposed(guard, table);
+        let tagged = |allowed: &[&str]| guard(&["shop.members.email", "shop.members.ssn"], allowed);
+        let mut renamed = table(&["id", "mail", "note"]);
+        renamed.lineage.add(names(&["mail"]), names(&["email"]), Tie::Renamed);
+        let told = exposed(&tagged(&[]), &renamed);
+        assert_eq!(
+            told,
+            ["column `mail` of shop.members, which was shop.members.email, tagged pii, comes out as it is"]
+        );
+        // by the name that it has, and by the one that is tagged
+        for allowed in ["mail", "shop.members.mail", "email"] {
+            assert_eq!(exposed(&tagged(&[allowed]), &renamed), [""; 0], "{allowed}");
+        }
+        assert_eq!(exposed(&tagged(&["note", "ssn"]), &renamed).len(), 1);
+        // the name that is allowed was another column's
+        let mut swapped = table(&["id", "email"]);
+        swapped.lineage.add(names(&["email"]), names(&["ssn"]), Tie::Renamed);
+        assert_eq!(exposed(&tagged(&["email"]), &swapped).len(), 1);
+        // the table has another name, or was made like one
+        let mut moved = TableSchema { table: "people".into(), ..table(&["id", "email"]) };
+        assert_eq!(exposed(&tagged(&[]), &moved), [""; 0]);
+        moved.lineage.add_table("shop", "members");
+        assert!(
+            exposed(&tagged(&[]), &moved)[0].contains("`email` of shop.people, which was shop.members.email")
+        );
+        // one suspicion is told, and all of it must be met
+        let mut suspect = table(&["id", "note", "x"]);
+        suspect.lineage.add(names(&["note", "x"]), names(&["email", "note"]), Tie::Unknown);
+        assert_eq!(exposed(&tagged(&["x"]), &suspect).len(), 1);
+        assert!(exposed(&tagged(&["x"]), &suspect)[0].contains("may be shop.members.email"));
+        // too much to tell
+        suspect.lineage.lost = true;
+        assert_eq!(exposed(&guard(&["other.t.c"], &[]), &suspect).len(), 3);
+        assert_eq!(exposed(&guard(&[], &[]), &suspect), [""; 0]);
     }
 
     #[test]

@@ -20,6 +20,7 @@ use utoipa::ToSchema;
 use super::chain::{self, Bound, Step};
 use super::deliver::block_events;
 use super::letters::{self, Rule};
+use super::pii;
 use super::select::Selection;
 use super::through::{self, Dead, Passed};
 use super::{ApplyError, Engine, assemble};
@@ -283,7 +284,8 @@ impl<'a> Trial<'a> {
             passed.dead.extend(events.map(failed));
             return Ok(());
         };
-        through::pass(&mut bound.bindings, &self.def.source, block, batch.clone(), passed, admit).await
+        let batch = pii::without_values(batch.clone(), &self.guard);
+        through::pass(&mut bound.bindings, &self.def.source, block, batch, passed, admit).await
     }
 
     /// The index of the table's transforms.
@@ -295,7 +297,7 @@ impl<'a> Trial<'a> {
             return Ok(at);
         }
         let (mut plans, mut fault) = (Vec::new(), None);
-        let bound = match chain::bind(&self.def.source, table, &self.steps, &self.guard, None).await {
+        let bound = match chain::bind(&self.def.source, table, &self.steps, &self.guard).await {
             Ok(bound) => {
                 plans.extend(bound.bindings.iter().map(|binding| binding.plan().clone()));
                 self.preview.exposed.extend(bound.exposed.iter().cloned());

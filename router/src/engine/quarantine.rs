@@ -86,7 +86,7 @@ async fn decode(
     let mut recovery = Recovery::new(definition.clone())?.behind(others);
     let mut reader = log.reader(from)?.wanting(want);
     while let Some(block) = reader.try_next().await?.filter(|block| block.first < head) {
-        let block = recovery.decode(&block)?;
+        let block = capture.with_past(recovery.decode(&block)?);
         log.append(Entry { block: Some(block), past_quota: true, ..Entry::default() }).await?;
     }
     let last = recovery.definition()?.unwrap_or_else(|| definition.clone());

@@ -138,13 +138,7 @@ impl route::Route {
         }
         let setup = self.setup.borrow().clone();
         let steps = assemble::open_past(&self.parts, &self.name, transforms).await?;
-        let chain = Chain::new(
-            self.name.clone(),
-            setup.def.source.clone(),
-            setup.guard.clone(),
-            self.parts.store.clone(),
-            steps,
-        );
+        let chain = Chain::new(self.name.clone(), setup.def.source.clone(), setup.guard.clone(), steps);
         let replaced = std::mem::replace(&mut self.chain, chain);
         if self.past.runs.replace(from).is_none() {
             // the present ones wait for their turn; those that were to replace them are newer
@@ -258,7 +252,7 @@ async fn judge(
             if seen.contains(&batch.table) {
                 continue;
             }
-            let bound = chain::bind(&def.source, &batch.table, steps, guard, None).await;
+            let bound = chain::bind(&def.source, &batch.table, steps, guard).await;
             let exposed = bound.map_err(|(_, refusal)| refusal.fault)?.exposed;
             if !exposed.is_empty() {
                 let what = format!(

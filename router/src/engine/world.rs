@@ -7,9 +7,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use forebay_model::{Class, ColumnPattern, TablePattern, TableSchema};
+use forebay_model::{Class, ColumnPattern, Note, TablePattern, TableSchema};
 use forebay_source::mysql;
-use forebay_store::{DocKind, Store};
+use forebay_store::DocKind;
 use serde_json::Value;
 
 use super::chain::{self, Step};
@@ -21,6 +21,9 @@ use crate::definition::{
 
 /// A source's tables; `None` where they could not be looked at.
 type Tables = Option<Vec<Arc<TableSchema>>>;
+
+/// Columns: database, table and name.
+type Names = BTreeSet<(String, String, String)>;
 
 impl Engine {
     /// Adds what is found to `checked`; answers what is no problem and should be known. With `force` a server that is not fit to be
@@ -54,7 +57,8 @@ impl Engine {
                     problems.extend(found.problems);
                     warnings.extend(found.warnings);
                     if found.answers {
-                        tables = look(&path, &config, &mut problems).await;
+                        let found = look(&path, &config, &mut problems).await;
+                        tables = self.with_lineages(name, found).await;
                     }
                 }
                 if let Some(tables) = &tables {
@@ -85,7 +89,10 @@ impl Engine {
                 let tables = match &source {
                     // its own problems are not this route's
                     Some(source) => match config_of("", source, &mut Vec::new()) {
-                        Some(config) => look("", &config, &mut Vec::new()).await,
+                        Some(config) => {
+                            let found = look("", &config, &mut Vec::new()).await;
+                            self.with_lineages(&route.source, found).await
+                        }
                         None => None,
                     },
                     None => None,
@@ -94,12 +101,46 @@ impl Engine {
             }
             let guard = source.map(|source| Guard::new(&source, route)).unwrap_or_default();
             let tables = seen[&route.source].as_deref();
-            let problems = self.check_route(existing, checked, name, route, &guard, tables).await;
-            // what else is wrong with a route is no matter of its source
-            let ours = |problem: &Problem| is_changed || problem.code == pii::EXPOSED.name;
-            problems.into_iter().filter(ours).for_each(|problem| checked.note(problem));
+            let (problems, names) = self.check_route(existing, checked, name, route, &guard, tables).await;
+            if let Some(names) = names {
+                warnings.extend(allowed_nothing(&child("routes", name), route, &names));
+            }
+            if is_changed {
+                problems.into_iter().for_each(|problem| checked.note(problem));
+                continue;
+            }
+            // what else is wrong with a route is no matter of its source, nor what was already
+            let exposed = problems.into_iter().filter(|problem| problem.code == pii::EXPOSED.name);
+            let exposed: Vec<Problem> = exposed.collect();
+            if exposed.is_empty() {
+                continue;
+            }
+            let was = source_of(existing, &[], &route.source);
+            let guard = was.as_ref().map(|source| Guard::new(source, route)).unwrap_or_default();
+            let read = |table: &&Arc<TableSchema>| {
+                let tables = was.iter().flat_map(|source| &source.tables);
+                tables.into_iter().any(|p| p.matches(&table.database, &table.table))
+            };
+            let tables: Option<Vec<_>> = tables.map(|tables| tables.iter().filter(read).cloned().collect());
+            let (known, _) =
+                self.check_route(existing, checked, name, route, &guard, tables.as_deref()).await;
+            let is_new = |problem: &Problem| !known.iter().any(|known| known.message == problem.message);
+            exposed.into_iter().filter(is_new).for_each(|problem| checked.note(problem));
         }
         warnings
+    }
+
+    /// The tables with what the source has noted of their columns' earlier names.
+    async fn with_lineages(&self, source: &str, tables: Tables) -> Tables {
+        let mut tables = tables?;
+        if let Ok(log) = self.log_of_source(source).await {
+            let read = tokio::task::spawn_blocking(move || log.notes_under(mysql::SCHEMA_NOTES)).await;
+            // one that cannot be read is the running source's fault
+            let notes = read.expect("reading notes does not panic").unwrap_or_default().into_iter();
+            let notes: Vec<Note> = notes.map(|(key, value)| Note { key, value: Some(value) }).collect();
+            mysql::lineages(&mut tables, &notes);
+        }
+        Some(tables)
     }
 
     async fn check_components(&self, checked: &mut Checked, plan: &Plan) {
@@ -133,9 +174,9 @@ impl Engine {
         route: &RouteDef,
         guard: &Guard,
         tables: Option<&[Arc<TableSchema>]>,
-    ) -> Vec<Problem> {
+    ) -> (Vec<Problem>, Option<Names>) {
         let path = child("routes", name);
-        let mut problems = Vec::new();
+        let (mut problems, mut names) = (Vec::new(), None);
         let stored = existing.document(DocKind::Routes, name).map(|d| &d.value["source"]);
         if let Some(stored) = stored.and_then(Value::as_str).filter(|stored| *stored != route.source) {
             let what = format!("the route reads {stored}, and its offset is an offset of that source");
@@ -156,9 +197,9 @@ impl Engine {
         }
         if let Some(tables) = tables {
             missing(&path, &route.tables, tables, &mut problems);
-            bind(self.store(), name, route, guard, &opened, tables, &mut problems).await;
+            names = bind(name, route, guard, &opened, tables, &mut problems).await;
         }
-        problems
+        (problems, names)
     }
 
     /// Loads a transform's plugin and resolves its configuration.
@@ -202,36 +243,44 @@ impl Engine {
     }
 }
 
-/// Binds a route's transforms to the tables that exist now, and looks at what comes out.
+/// Binds a route's transforms to the tables that exist now, and looks at what comes out. Answers the names that columns have on the
+/// way; `None` if some transform could not be bound.
 async fn bind(
-    store: &Store,
     name: &str,
     route: &RouteDef,
     guard: &Guard,
     opened: &[Option<Step>],
     tables: &[Arc<TableSchema>],
     problems: &mut Vec<Problem>,
-) {
+) -> Option<Names> {
     let path = &child("routes", name);
     let mut told = BTreeSet::new();
+    let mut names = Some(Names::new());
     // tables that a source makes itself are there without the server
     let own = [forebay_model::schema_changes(), forebay_model::quarantine()];
     let tables = tables.iter().chain(own);
     for table in tables.filter(|t| route.tables.iter().any(|p| p.matches(&t.database, &t.table))) {
         // what a later transform would be given is not known
         let known: Vec<Step> = opened.iter().map_while(Clone::clone).collect();
-        // one that cannot be read is the running route's fault
-        let before = chain::seen(store, name, table).unwrap_or_default();
-        match chain::bind(&route.source, table, &known, guard, before.as_ref()).await {
+        match chain::bind(&route.source, table, &known, guard).await {
             Ok(bound) if known.len() == opened.len() => {
+                let on_the_way = bound.bindings.iter().map(|binding| binding.output());
+                for column in std::iter::once(table).chain(on_the_way).flat_map(|t| &t.columns) {
+                    let before = table.lineage.of(&column.name).map(|(before, _)| before);
+                    for column in before.chain([column.name.as_str()]) {
+                        let name = (table.database.clone(), table.table.clone(), column.to_owned());
+                        names.as_mut().map(|names| names.insert(name));
+                    }
+                }
                 let allow = child(path, "allow_pii");
                 problems.extend(bound.exposed.into_iter().map(|exposed| {
                     let message = format!("the route may not have what it would deliver: {exposed}");
                     Problem::new(pii::EXPOSED, &allow, message).suggest(pii::FIX)
                 }));
             }
-            Ok(_) => {}
+            Ok(_) => names = None,
             Err((i, refusal)) => {
+                names = None;
                 let config = format!("{path}.transforms[{i}].config");
                 let whole = || vec![Problem::of_fault(&config, &refusal.fault)];
                 let each = refusal.problems.iter().map(|problem| {
@@ -249,6 +298,26 @@ async fn bind(
             }
         }
     }
+    names
+}
+
+/// Entries of `allow_pii` that no column has, or that every column has: neither may be meant.
+fn allowed_nothing(path: &str, route: &RouteDef, names: &Names) -> Vec<Warning> {
+    let warning = |(i, pattern): (usize, ColumnPattern)| {
+        let (message, suggestion) = if pattern.as_str().chars().all(|c| matches!(c, '*' | '?' | '.')) {
+            let message = "the route may have every column, also those that are tagged later";
+            (message.to_owned(), "name the columns that it may have")
+        } else if !names.iter().any(|(database, table, column)| pattern.matches(database, table, column)) {
+            let message = format!("no table of the route has a column {pattern}");
+            (message, "check the spelling: a column's name, or database.table.column")
+        } else {
+            return None;
+        };
+        let (check, path) = ("allow_pii".to_owned(), item(&child(path, "allow_pii"), i));
+        Some(Warning { check, path, message, suggestion: suggestion.to_owned() })
+    };
+    let entries = route.allow_pii.iter().map(|entry| definition::allowed_pii(entry)).enumerate();
+    entries.filter_map(|(i, pattern)| Some((i, pattern.ok()?))).filter_map(warning).collect()
 }
 
 /// Tags that no column has: a tag that was misspelt guards nothing.

@@ -75,7 +75,14 @@ fn table(name: &str) -> Arc<TableSchema> {
         native: native.to_owned(),
     };
     let columns = columns.into_iter().enumerate().map(column).collect();
-    TableSchema { database: "shop".to_owned(), table: name.to_owned(), columns, key: vec![0] }.shared()
+    TableSchema {
+        database: "shop".to_owned(),
+        table: name.to_owned(),
+        columns,
+        key: vec![0],
+        lineage: Default::default(),
+    }
+    .shared()
 }
 
 /// What references to secrets stand for.

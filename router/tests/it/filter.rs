@@ -250,7 +250,13 @@ fn images(rows: &[[Option<&'static str>; 12]]) -> Batch {
         let kind = &KINDS[at / 2];
         defs.push(column(kind.names[at % 2], ty, kind.types[at % 2]));
     }
-    let table = TableSchema { database: "d".to_owned(), table: "t".to_owned(), columns: defs, key: vec![0] };
+    let table = TableSchema {
+        database: "d".to_owned(),
+        table: "t".to_owned(),
+        columns: defs,
+        key: vec![0],
+        lineage: Default::default(),
+    };
     let run = |n| Run { pos: 4, row: n, event: n, nth: n, txn: 0, seconds: 0, part: 0 };
     let kinds = vec![Kind::Insert; rows.len()];
     let runs = (0..rows.len() as u32).map(run).collect();

@@ -12,6 +12,7 @@ mod faults;
 mod filter;
 mod hostile;
 mod large;
+mod lineage;
 mod pii;
 mod plugins;
 mod preview;

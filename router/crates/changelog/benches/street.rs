@@ -32,7 +32,14 @@ fn schema(name: &str, types: Vec<ColumnType>) -> Arc<TableSchema> {
     let column =
         |(i, ty)| Column { name: format!("c{i}"), ty, nullable: i > 0, native: "as in MySQL".into() };
     let columns = types.into_iter().enumerate().map(column).collect();
-    TableSchema { database: "bench".into(), table: name.into(), columns, key: vec![0] }.shared()
+    TableSchema {
+        database: "bench".into(),
+        table: name.into(),
+        columns,
+        key: vec![0],
+        lineage: Default::default(),
+    }
+    .shared()
 }
 
 fn shapes() -> [Shape; 3] {

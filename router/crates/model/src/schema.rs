@@ -5,6 +5,8 @@ use std::sync::Arc;
 use arrow_schema::DataType;
 use serde::{Deserialize, Serialize};
 
+use crate::Lineage;
+
 /// A column's type: MySQL's meaning, exact, apart from how it is stored (see [`ColumnType::layout`]).
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum ColumnType {
@@ -123,6 +125,9 @@ pub struct TableSchema {
     pub columns: Vec<Column>,
     /// Indexes of the primary key's columns, in key order; empty where there is none.
     pub key: Vec<u32>,
+    /// What it and its columns were called before: two versions that look alike may have columns that came another way.
+    #[serde(default, skip_serializing_if = "Lineage::is_empty")]
+    pub lineage: Lineage,
 }
 
 impl TableSchema {

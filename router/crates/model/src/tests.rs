@@ -21,6 +21,7 @@ fn table() -> Arc<TableSchema> {
         table: "t".into(),
         columns: vec![id, column("name", ColumnType::Text)],
         key: vec![0],
+        lineage: Default::default(),
     }
     .shared()
 }

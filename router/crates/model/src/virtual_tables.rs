@@ -5,7 +5,7 @@
 
 use std::sync::{Arc, LazyLock};
 
-use crate::{Column, ColumnType, TableSchema};
+use crate::{Column, ColumnType, Lineage, TableSchema};
 
 /// The database that the virtual tables are in. A database of this name on a server is a different one.
 pub const VIRTUAL_DATABASE: &str = "forebay";
@@ -56,7 +56,8 @@ pub fn quarantine() -> &'static Arc<TableSchema> {
 }
 
 fn table(name: &str, columns: Vec<Column>) -> Arc<TableSchema> {
-    TableSchema { database: VIRTUAL_DATABASE.into(), table: name.into(), columns, key: Vec::new() }.shared()
+    let (database, table) = (VIRTUAL_DATABASE.into(), name.into());
+    TableSchema { database, table, columns, key: Vec::new(), lineage: Lineage::default() }.shared()
 }
 
 fn column(name: &str, ty: ColumnType, nullable: bool, native: &str) -> Column {

@@ -152,6 +152,7 @@ fn block(shape: &Shape) -> Block {
             })
             .collect(),
         key: vec![0],
+        lineage: Default::default(),
     };
     let txns = (0..shape.changes.div_ceil(shape.run))
         .map(|i| Txn {

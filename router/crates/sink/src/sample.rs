@@ -56,7 +56,14 @@ pub fn table(name: &str, columns: &[(&str, ColumnType)]) -> Arc<TableSchema> {
             native: String::new(),
         })
         .collect();
-    TableSchema { database: "db".into(), table: name.into(), columns, key: vec![0] }.shared()
+    TableSchema {
+        database: "db".into(),
+        table: name.into(),
+        columns,
+        key: vec![0],
+        lineage: Default::default(),
+    }
+    .shared()
 }
 
 /// MySQL's packed DATE.

@@ -265,6 +265,7 @@ fn batch(columns: usize) -> Batch {
         table: "customers".to_owned(),
         columns: (0..columns).map(column).collect(),
         key: vec![0],
+        lineage: Default::default(),
     };
     Batch {
         table: table.shared(),

@@ -223,7 +223,14 @@ impl Bytes<'_> {
             absences.clear();
         }
         let key = if self.yes() { vec![] } else { vec![self.below(columns.len()) as u32] };
-        let table = TableSchema { database: "d".to_owned(), table: "t".to_owned(), columns, key }.shared();
+        let table = TableSchema {
+            database: "d".to_owned(),
+            table: "t".to_owned(),
+            columns,
+            key,
+            lineage: Default::default(),
+        }
+        .shared();
         let batch = Batch { table, kinds, runs, columns: arrays, absent: absences, routing: None };
         batch.check();
         batch

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 use arrow_array::ArrayRef;
-use forebay_model::{Column, TableSchema};
+use forebay_model::{Column, Lineage, TableSchema};
 use serde::Serialize;
 
 use crate::bindings::{self as wit, Edit, Metadata};
@@ -210,7 +210,8 @@ impl Checked {
         };
         summary.key = key.iter().map(|&at| columns[at as usize].name.clone()).collect();
         summary.loses_key = key.is_empty() && !input.key.is_empty();
-        let output = TableSchema { columns, key, ..(**input).clone() };
+        // earlier names say nothing of what a plan makes of the columns
+        let output = TableSchema { columns, key, lineage: Lineage::default(), ..(**input).clone() };
         let output = if output == **input { input.clone() } else { Arc::new(output) };
         let needs_kinds = plan.needs_kinds;
         Ok(Checked { plan: summary, constants: cells, reads, computed, from, needs_kinds, output })

@@ -286,7 +286,14 @@ mod tests {
             ("b", T::Binary, "varbinary(9)"),
         ];
         let columns = columns.map(column).into();
-        TableSchema { database: "d".to_owned(), table: "t".to_owned(), columns, key: vec![0] }.shared()
+        TableSchema {
+            database: "d".to_owned(),
+            table: "t".to_owned(),
+            columns,
+            key: vec![0],
+            lineage: Default::default(),
+        }
+        .shared()
     }
 
     fn read(json: &str) -> Vec<Event> {

@@ -41,7 +41,7 @@ pub(crate) fn table(name: &str, columns: Vec<ColumnType>) -> Arc<TableSchema> {
         native: "as in MySQL".into(),
     });
     let (database, columns) = ("shop".into(), columns.collect());
-    TableSchema { database, table: name.into(), columns, key: vec![0] }.shared()
+    TableSchema { database, table: name.into(), columns, key: vec![0], lineage: Default::default() }.shared()
 }
 
 /// The table of numbered blocks: an id and a text.

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use arrow_array::cast::AsArray as _;
-use forebay_model::{Fault, Note, schema_changes};
+use forebay_model::{Block, Fault, Kind, Note, schema_changes};
 
 use super::schema::{Definition, Quarantined};
 
@@ -53,7 +53,12 @@ impl Capture {
     /// [status](Self::snapshots), unless pieces of a table without a key were given already.
     pub async fn next(&mut self) -> Result<Captured, Fault> {
         loop {
-            if let Some(captured) = self.ready.pop_front() {
+            if let Some(mut captured) = self.ready.pop_front() {
+                let is_snapshot =
+                    |b: &Block| b.batches.iter().all(|b| b.kinds.first() == Some(&Kind::Snapshot));
+                if let Some(block) = captured.block.take_if(|block| is_snapshot(block)) {
+                    captured.block = Some(self.with_past(block));
+                }
                 return Ok(captured);
             }
             // its first position comes with whose it is and what the tables look like there: without that a table that is changed
@@ -117,6 +122,11 @@ impl Capture {
     /// What may be missing: see [`Stream::cautions`].
     pub fn cautions(&self) -> Vec<Caution> {
         self.stream.cautions()
+    }
+
+    /// Rows that were read otherwise than by the stream, with what is known of their tables' earlier names.
+    pub fn with_past(&self, block: Block) -> Block {
+        self.stream.with_past(block)
     }
 
     /// Ends a table's quarantine: see [`Stream::lift`]. What was read of the table by a snapshot and not given is void.

@@ -167,6 +167,7 @@ pub(crate) fn schema(table: &Described) -> TableSchema {
         table: table.map.table.clone(),
         columns: table.map.columns.iter().map(column).collect(),
         key: table.map.key.clone(),
+        lineage: Default::default(),
     }
 }
 

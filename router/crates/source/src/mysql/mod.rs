@@ -38,7 +38,10 @@ pub use doctor::{CHECKS, Check, Checked, Status, demands_met, doctor, preflight}
 pub use hosts::{BadHost, HostPort};
 pub use position::{Gap, PositionTarget, Resolved, resolve};
 pub use purge::{Outlook, outlook};
-pub use schema::{Definition, QUARANTINE_NOTES, Quarantined, Recovery, decode_quarantined};
+pub use schema::{
+    Definition, QUARANTINE_NOTES, Quarantined, Recovery, SCHEMA_NOTES, decode_quarantined, lineages,
+    without_values,
+};
 pub use snapshot::{
     SNAPSHOT_NOTES, SnapshotCommand, SnapshotFault, SnapshotRequest, SnapshotState, SnapshotStatus,
     SnapshotTable, check_request as check_snapshot,

@@ -21,7 +21,7 @@ async fn an_instance_that_plans_something_else_is_not_accepted() {
         column("note", ColumnType::Text),
     ];
     let (database, table) = ("shop".to_owned(), "orders".to_owned());
-    let table = TableSchema { database, table, columns, key: vec![0] }.shared();
+    let table = TableSchema { lineage: Default::default(), database, table, columns, key: vec![0] }.shared();
     let mut binding =
         plugin.bind("test", &table, r#"{"do": "unchanged"}"#, &Limits::default()).await.unwrap();
     binding.rest();

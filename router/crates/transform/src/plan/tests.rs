@@ -21,6 +21,7 @@ fn table() -> Arc<TableSchema> {
             column("size", ColumnType::Enum { members: vec!["s".into()] }, "enum('s')"),
         ],
         key: vec![0],
+        lineage: Default::default(),
     })
 }
 

@@ -31,7 +31,11 @@ impl Subscriber for Seen {
         let mut text = Text::default();
         event.record(&mut text);
         let metadata = event.metadata();
-        self.0.lock().unwrap().push((metadata.target().to_owned(), *metadata.level(), text.0));
+        self.0.lock().expect("a plugin that works").push((
+            metadata.target().to_owned(),
+            *metadata.level(),
+            text.0,
+        ));
     }
 }
 
@@ -52,20 +56,20 @@ fn said(
     limits: &Limits,
 ) -> (Vec<(String, Level, String)>, Arc<Share>) {
     let (seen, share) = (Seen::default(), Arc::<Share>::default());
-    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a plugin that works");
     tracing::subscriber::with_default(seen.clone(), || {
         runtime.block_on(async {
             let (table, config) = (notes(), config(does));
             for _ in 0..bindings {
                 let binding = hostile().bind_hiding("test", &table, &config, limits, &[], &share).await;
-                let mut binding = binding.unwrap();
+                let mut binding = binding.expect("a plugin that works");
                 for _ in 0..calls {
                     let _ = binding.apply(&inserts(&table, &[Some("a")]), &place()).await;
                 }
             }
         });
     });
-    let seen = std::mem::take(&mut *seen.0.lock().unwrap());
+    let seen = std::mem::take(&mut *seen.0.lock().expect("a plugin that works"));
     (seen, share)
 }
 

@@ -13,7 +13,14 @@ const KEPT: u64 = 32;
 
 fn numbered(n: usize) -> Arc<TableSchema> {
     let columns = vec![id_column(), text_column("note")];
-    TableSchema { database: "shop".to_owned(), table: format!("t{n}"), columns, key: vec![0] }.shared()
+    TableSchema {
+        lineage: Default::default(),
+        database: "shop".to_owned(),
+        table: format!("t{n}"),
+        columns,
+        key: vec![0],
+    }
+    .shared()
 }
 
 async fn bound(plugin: &Plugin, tables: usize, config: &str, limits: &Limits) -> (Vec<Binding>, Arc<Share>) {
@@ -21,7 +28,7 @@ async fn bound(plugin: &Plugin, tables: usize, config: &str, limits: &Limits) ->
     let mut bindings = Vec::new();
     for n in 0..tables {
         let binding = plugin.bind_hiding("test", &numbered(n), config, limits, &[], &share).await;
-        bindings.push(binding.unwrap());
+        bindings.push(binding.expect("a plugin that works"));
     }
     (bindings, share)
 }
@@ -30,7 +37,8 @@ async fn each_once(bindings: &mut [Binding], most: u64, share: &Share, want: &st
     for (n, binding) in bindings.iter_mut().enumerate() {
         let table = binding.input().clone();
         let note = format!("note {n}");
-        let applied = binding.apply(&inserts(&table, &[Some(&note)]), &place()).await.unwrap();
+        let applied =
+            binding.apply(&inserts(&table, &[Some(&note)]), &place()).await.expect("a plugin that works");
         assert_eq!(texts(&applied.batch.columns[1]), [Some(&*want.replace('#', &n.to_string()))]);
         assert!(share.usage().instances <= most, "{:?}", share.usage());
     }
@@ -62,7 +70,8 @@ async fn masked(bindings: &mut [Binding], share: &Share) {
         let note = format!("note {n}");
         let stars = format!("note {}", "*".repeat(note.len() - 5));
         let table = binding.input().clone();
-        let applied = binding.apply(&inserts(&table, &[Some(&note)]), &place()).await.unwrap();
+        let applied =
+            binding.apply(&inserts(&table, &[Some(&note)]), &place()).await.expect("a plugin that works");
         assert_eq!(texts(&applied.batch.columns[1]), [Some(&*stars)]);
         assert!(share.usage().instances <= KEPT);
     }

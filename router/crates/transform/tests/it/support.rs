@@ -36,7 +36,14 @@ pub(crate) fn column(name: &str, ty: ColumnType, nullable: bool, native: &str) -
 }
 
 pub(crate) fn table(columns: Vec<Column>) -> Arc<TableSchema> {
-    TableSchema { database: "shop".to_owned(), table: "orders".to_owned(), columns, key: vec![0] }.shared()
+    TableSchema {
+        database: "shop".to_owned(),
+        table: "orders".to_owned(),
+        columns,
+        key: vec![0],
+        lineage: Default::default(),
+    }
+    .shared()
 }
 
 pub(crate) fn id_column() -> Column {

@@ -5,6 +5,8 @@
 //!
 //! Format: `Table_map_event` of MySQL 9, with its optional metadata fields.
 
+use forebay_model::Lineage;
+
 use crate::mysql::cursor::{Cursor, Garbled};
 
 /// Numbers of column types, `enum_field_types`.
@@ -103,6 +105,8 @@ pub(crate) struct TableMap {
     pub(crate) full: bool,
     /// Whether it says which numbers are unsigned (MariaDB may leave it out).
     pub(crate) signedness: bool,
+    /// What table and columns were called before; told by the history, not by the table map.
+    pub(crate) lineage: Lineage,
 }
 
 /// Database and table, without reading the rest: most tables of a server may not be captured.

@@ -67,6 +67,7 @@ impl Plan {
             table: map.table.clone(),
             columns,
             key: map.key.clone(),
+            lineage: map.lineage.clone(),
         };
         Ok(Plan { table: table.shared(), lanes, is_bytes })
     }

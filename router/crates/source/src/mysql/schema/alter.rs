@@ -147,6 +147,7 @@ pub(super) fn alter(old: &Version, clauses: &[Clause], database: Option<&str>) -
     }
     let mut version = Version::new(columns, key, charset);
     version.keep_key();
+    version.descend(old, &renamed);
     Ok(Altered { version, renamed, to })
 }
 

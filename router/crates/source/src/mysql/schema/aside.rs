@@ -54,6 +54,7 @@ impl History {
             );
         }
         self.staged.insert(note::quarantine_key(&key), key.clone());
+        let version = version.map(|version| self.traced(&key, version));
         self.set(key, version);
         self.settle();
         true

@@ -126,6 +126,7 @@ impl Definition {
             table: self.key.1.clone(),
             columns: columns.iter().map(column).collect(),
             key: key.iter().filter_map(at).collect(),
+            lineage: self.version.as_ref()?.lineage.clone(),
         })
     }
 

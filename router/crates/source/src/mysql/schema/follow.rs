@@ -93,6 +93,9 @@ impl History {
                     Ok(new) => Change::of("create").between(&Version::new(vec![], vec![], None), new, &[]),
                     Err(why) => self.not_understood(&key, "create", why),
                 };
+                // no row of it is of a table that had the name before
+                self.tables.remove(&key);
+                self.forget(&key);
                 self.now(&mut told, key, new.ok(), change);
             }
             Statement::Alter { table, clauses } => {
@@ -126,6 +129,7 @@ impl History {
                             new_name.map(|to| self.key(to.database.as_deref().unwrap_or(&key.0), &to.table));
                         if let Some(to) = to.filter(|to| *to != key) {
                             change.renamed_to = Some(full_name(&to));
+                            self.carried(&key, &to, None);
                             self.remove(&key);
                             self.spoil(&key);
                             told.push(Told { key: key.clone(), change });
@@ -152,12 +156,13 @@ impl History {
                         });
                         if let Some(to) = to.filter(|to| *to != key) {
                             change.renamed_to = Some(full_name(&to));
+                            let version = self.carried(&key, &to, Some(altered.version));
                             self.remove(&key);
                             self.spoil(&key);
                             told.push(Told { key: key.clone(), change });
                             let mut came = Change::of("rename");
                             came.renamed_from = Some(full_name(&key));
-                            self.now(&mut told, to, Some(altered.version), came);
+                            self.now(&mut told, to, version, came);
                         } else {
                             self.now(&mut told, key, Some(altered.version), change);
                         }
@@ -221,7 +226,9 @@ impl History {
                 let like = self.key(like.database.as_deref().unwrap_or(&said.database), &like.table);
                 let known = self.tables.get(&like).cloned().flatten();
                 let known = known.ok_or_else(|| Unclear("LIKE a table that is not known".into()))?;
-                Ok(Version { proved: false, ..known })
+                let mut made = Version { proved: false, ..known };
+                made.lineage.add_table(&like.0, &like.1);
+                Ok(made)
             }
             Body::Columns { elements, charset } => {
                 let charset = charset.or_else(|| self.databases.get(&key.0).cloned());
@@ -255,7 +262,9 @@ impl History {
         let before: Vec<Option<Version>> =
             names.iter().map(|k| self.tables.get(*k).cloned().flatten()).collect();
         for (from, to) in pairs {
-            let version = self.remove(from).flatten();
+            let known = self.tables.get(from).cloned().flatten();
+            let version = self.carried(from, to, known);
+            self.remove(from);
             self.spoil(from);
             self.spoil(to);
             if self.watches(&to.0) {
@@ -299,7 +308,10 @@ impl History {
             return;
         }
         self.spoil(&key);
-        self.remove(&key);
+        // another one may be put in its place
+        if let Some(Some(old)) = self.remove(&key) {
+            self.remember(&key, old);
+        }
         told.push(Told { key, change: Change::of("drop") });
     }
 

@@ -69,6 +69,8 @@ pub(crate) struct History {
     pub(super) fold: bool,
     /// `None`: there is such a table, and what it looks like is not known.
     pub(super) tables: BTreeMap<Key, Option<Version>>,
+    /// Of names whose table is gone, or not known now: what it was last.
+    pub(super) before: BTreeMap<Key, Version>,
     /// Default character sets of databases.
     pub(super) databases: BTreeMap<String, String>,
     /// Whether a note has them.
@@ -97,6 +99,7 @@ impl History {
             modes: Modes::default(),
             fold: false,
             tables: BTreeMap::new(),
+            before: BTreeMap::new(),
             databases: BTreeMap::new(),
             noted_databases: false,
             quarantined: BTreeMap::new(),
@@ -118,8 +121,17 @@ impl History {
                 Read::Databases(databases) if goes_on => {
                     (history.databases, history.noted_databases) = (databases, true);
                 }
-                Read::Table(..) | Read::Databases(_) => {
+                Read::Table(key, version) => {
                     history.ready.insert(note.key.clone(), None);
+                    if let Some(version) = version {
+                        history.remember(&key, version);
+                    }
+                }
+                Read::Databases(_) => {
+                    history.ready.insert(note.key.clone(), None);
+                }
+                Read::Before(key, version) => {
+                    history.before.insert(key, version);
                 }
                 Read::Quarantined(key, quarantined) => {
                     history.quarantined.insert(key, quarantined);
@@ -130,6 +142,7 @@ impl History {
                 Read::Other => {}
             }
         }
+        history.settle();
         Ok(history)
     }
 
@@ -193,8 +206,10 @@ impl History {
             return Sight::Ask;
         }
         if map.full || map.columns.is_empty() {
-            let seen = Version::of_map(&map);
-            return Sight::Known(Box::new(map), self.saw(key, seen));
+            let change = self.saw(&key, Version::of_map(&map));
+            let lineage = self.tables.get(&key).and_then(Option::as_ref).map(|known| known.lineage.clone());
+            let map = TableMap { lineage: lineage.unwrap_or_default(), ..map };
+            return Sight::Known(Box::new(map), change);
         }
         if self.is_suspect(&key, &map) {
             return self.quarantine(key, hidden::WHY.to_owned(), &place, seconds);
@@ -232,9 +247,9 @@ impl History {
                             table = full_name(&key),
                             "what statements made of the table's definition is not what the server says: the server's counts"
                         );
-                        found
+                        self.traced(&key, found)
                     }
-                    (Ok(found), _) => found,
+                    (Ok(found), _) => self.traced(&key, found),
                     (Err(_), Some(known)) => known,
                     (Err(why), None) => return self.quarantine(key, why, &place, seconds),
                 };
@@ -247,15 +262,16 @@ impl History {
     }
 
     /// A table map that names its columns: what of the table it shows to have changed.
-    fn saw(&mut self, key: Key, seen: Version) -> Option<Box<Change>> {
-        let known = self.tables.get(&key).and_then(Option::as_ref);
+    fn saw(&mut self, key: &Key, seen: Version) -> Option<Box<Change>> {
+        let known = self.tables.get(key).and_then(Option::as_ref);
         let same = known.is_some_and(|k| k.says_as(&seen));
         if same && known.is_some_and(|k| k.proved) {
             return None;
         }
         let change = known.filter(|_| !same).map(|k| Box::new(Change::of("alter").between(k, &seen, &[])));
         let charset = known.and_then(|k| k.charset.clone());
-        self.set(key, Some(Version { charset, ..seen }));
+        let seen = self.traced(key, seen);
+        self.set(key.clone(), Some(Version { charset, ..seen }));
         change
     }
 
@@ -290,6 +306,11 @@ impl History {
             return;
         }
         self.stage(&key);
+        match (&version, self.tables.get(&key).cloned().flatten()) {
+            (Some(_), _) => self.forget(&key),
+            (None, Some(old)) => self.remember(&key, old),
+            (None, None) => {}
+        }
         self.tables.insert(key, version);
     }
 
@@ -338,6 +359,8 @@ impl History {
                 serde_json::to_vec(&self.databases).ok()
             } else if name == note::schema_key(&key) {
                 self.tables.get(&key).map(|v| note::table_note(&key, v.as_ref()))
+            } else if name == note::before_key(&key) {
+                self.before.get(&key).map(|v| note::table_note(&key, Some(v)))
             } else {
                 self.quarantined.get(&key).and_then(|q| serde_json::to_vec(q).ok())
             };
@@ -364,6 +387,7 @@ impl History {
             match known {
                 Some(Some(known)) if known.says_as(&found) => {
                     if !known.proved {
+                        let found = self.traced(&key, found);
                         self.set(key, Some(found));
                     }
                 }
@@ -377,7 +401,10 @@ impl History {
                     }
                 }
                 _ if self.quarantined.contains_key(&key) => {}
-                _ => self.set(key, Some(found)),
+                _ => {
+                    let found = self.traced(&key, found);
+                    self.set(key, Some(found));
+                }
             }
         }
         self.settle();

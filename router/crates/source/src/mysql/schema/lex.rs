@@ -63,6 +63,18 @@ impl<'a> Lexer<'a> {
         Lexer { text, at: 0, modes, hint: false }
     }
 
+    /// The next word, and where it begins.
+    pub(super) fn next_with_start(&mut self) -> Option<(Token<'a>, usize)> {
+        self.skip_blanks();
+        let from = self.at;
+        Some((self.next()?, from))
+    }
+
+    /// Where the last word ended.
+    pub(super) fn place(&self) -> usize {
+        self.at
+    }
+
     fn rest(&self) -> &'a [u8] {
         &self.text.as_bytes()[self.at..]
     }

@@ -1,8 +1,9 @@
 //! What the source keeps with its position about schemas: keys and forms of the notes.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
-use forebay_model::Note;
+use forebay_model::{Note, TableSchema};
 use serde::{Deserialize, Serialize};
 
 use super::version::Version;
@@ -52,14 +53,38 @@ impl Quarantined {
     }
 }
 
-const SCHEMA: &str = "schema/";
+/// Tables as the server has them now, with what the source's notes know of their columns' earlier names. What has changed since the
+/// notes were written is not in them.
+pub fn lineages<'a>(tables: &mut [Arc<TableSchema>], notes: impl IntoIterator<Item = &'a Note>) {
+    let known = notes.into_iter().filter_map(|note| match read(note) {
+        Read::Table(key, Some(version)) if !version.lineage.is_empty() => Some((key, version.lineage)),
+        _ => None,
+    });
+    let known: BTreeMap<Key, _> = known.collect();
+    for table in tables {
+        let lowered = || (table.database.to_lowercase(), table.table.to_lowercase());
+        let found = known.get(&(table.database.clone(), table.table.clone()));
+        if let Some(lineage) = found.or_else(|| known.get(&lowered())) {
+            *table = TableSchema { lineage: lineage.clone(), ..TableSchema::clone(table) }.shared();
+        }
+    }
+}
+
+/// How the keys of notes about tables' versions begin; what follows is `DB.TABLE`.
+pub const SCHEMA_NOTES: &str = "schema/";
+const BEFORE: &str = "before/";
 /// The note of databases' default character sets.
 pub(super) const DATABASES: &str = "databases";
 /// How the keys of notes about tables in quarantine begin; what follows is `DB.TABLE`.
 pub const QUARANTINE_NOTES: &str = "quarantine/";
 
 pub(super) fn schema_key(key: &Key) -> String {
-    format!("{SCHEMA}{}", full_name(key))
+    format!("{SCHEMA_NOTES}{}", full_name(key))
+}
+
+/// Of what a table was last that is gone, or not known now.
+pub(super) fn before_key(key: &Key) -> String {
+    format!("{BEFORE}{}", full_name(key))
 }
 
 pub(super) fn quarantine_key(key: &Key) -> String {
@@ -74,6 +99,8 @@ pub(super) fn table_note(key: &Key, version: Option<&Version>) -> Vec<u8> {
 /// A note of ours that could be read.
 pub(super) enum Read {
     Table(Key, Option<Version>),
+    /// What a table was that is gone, or not known now.
+    Before(Key, Version),
     Quarantined(Key, Quarantined),
     /// Default character sets.
     Databases(BTreeMap<String, String>),
@@ -88,10 +115,18 @@ pub(super) fn read(note: &Note) -> Read {
     if note.key == DATABASES {
         return serde_json::from_slice(value).map_or(Read::Unknown, Read::Databases);
     }
-    if note.key.starts_with(SCHEMA) {
+    if note.key.starts_with(SCHEMA_NOTES) {
         return match serde_json::from_slice::<TableNote>(value) {
             Ok(t) => Read::Table((t.database, t.table), t.version.filter(Version::is_known_form)),
             Err(_) => Read::Unknown,
+        };
+    }
+    if note.key.starts_with(BEFORE) {
+        return match serde_json::from_slice::<TableNote>(value) {
+            Ok(TableNote { database, table, version: Some(version) }) if version.is_known_form() => {
+                Read::Before((database, table), version)
+            }
+            _ => Read::Unknown,
         };
     }
     if note.key.starts_with(QUARANTINE_NOTES) {

@@ -1,5 +1,7 @@
 //! One version of a table, as the history keeps it, and how it meets a table map.
 
+use forebay_model::Lineage;
+pub(super) use forebay_model::same_column as same_name;
 use serde::{Deserialize, Serialize};
 
 use super::charsets::{collation, is_text, of_number};
@@ -33,6 +35,9 @@ pub(crate) struct Version {
     /// The table's default character set, if it is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) charset: Option<String>,
+    /// What the table and its columns were called before.
+    #[serde(default, skip_serializing_if = "Lineage::is_empty")]
+    pub(crate) lineage: Lineage,
     /// Whether a table map or the server itself has confirmed it; false while it is only what statements made of it.
     pub(crate) proved: bool,
     /// Whether it is system-versioned, as MariaDB calls it: its rows are versions of rows.
@@ -46,7 +51,15 @@ pub(crate) struct Misfit(pub(crate) String);
 
 impl Version {
     pub(super) fn new(columns: Vec<ColumnDef>, key: Vec<String>, charset: Option<String>) -> Self {
-        Version { form: FORM, columns, key, charset, proved: false, versioned: false }
+        Version {
+            form: FORM,
+            columns,
+            key,
+            charset,
+            lineage: Lineage::default(),
+            proved: false,
+            versioned: false,
+        }
     }
 
     /// Whether a note of it can be read by this program.
@@ -193,6 +206,7 @@ impl Version {
         }
         whole.key = self.key.iter().filter_map(|k| self.find(k)).map(|i| i as u32).collect();
         whole.full = true;
+        whole.lineage.clone_from(&self.lineage);
         whole
     }
 }
@@ -202,22 +216,13 @@ fn charset_of(raw: &RawColumn) -> Option<String> {
 }
 
 /// Types as two tellers spell them: a table map does not know MariaDB's own types from BINARY.
-fn same_type(a: &SqlType, b: &SqlType) -> bool {
+pub(super) fn same_type(a: &SqlType, b: &SqlType) -> bool {
     let bytes = |ty: &SqlType| match ty.name.as_str() {
         "inet4" => SqlType { name: "binary".into(), args: vec![4], ..Default::default() },
         "inet6" | "uuid" => SqlType { name: "binary".into(), args: vec![16], ..Default::default() },
         _ => ty.clone(),
     };
     a == b || bytes(a) == bytes(b)
-}
-
-/// Whether the server takes both for the same column.
-pub(super) fn same_name(a: &str, b: &str) -> bool {
-    if a.is_ascii() && b.is_ascii() {
-        a.eq_ignore_ascii_case(b)
-    } else {
-        a.to_lowercase() == b.to_lowercase()
-    }
 }
 
 /// A column as it is once the table's character set is known.

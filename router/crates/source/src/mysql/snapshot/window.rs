@@ -138,6 +138,7 @@ mod tests {
                 column("s", ColumnType::Text),
             ],
             key: vec![1, 0],
+            lineage: Default::default(),
         };
         Batch {
             table: table.shared(),

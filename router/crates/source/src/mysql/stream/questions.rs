@@ -3,7 +3,7 @@
 
 use std::pin::Pin;
 
-use forebay_model::{Fault, Gtid};
+use forebay_model::{Block, Fault, Gtid};
 
 use super::{Captured, Stream};
 use crate::mysql::binlog::Xid;
@@ -26,6 +26,11 @@ impl Stream {
     /// Tables whose events are kept undecoded, as rows of `forebay.quarantine`.
     pub fn quarantined(&self) -> Vec<Quarantined> {
         self.transactions.history.quarantined().cloned().collect()
+    }
+
+    /// Rows that were read beside the stream: see [`Capture::with_past`](crate::mysql::Capture::with_past).
+    pub(crate) fn with_past(&self, block: Block) -> Block {
+        self.transactions.history.block_with_past(block)
     }
 
     /// What may be missing of captured tables, where nobody can tell.

@@ -1,6 +1,7 @@
 //! Statements, and what they make of tables.
 
 mod bounds;
+mod lineage;
 mod oracle;
 mod rules;
 

@@ -1,0 +1,113 @@
+//! Where columns come from: what a table and its columns were called in earlier versions.
+//!
+//! A rule about a column (that it holds personal data) is made by name, and is to hold for the column, whatever it is called later. What
+//! is said here errs on one side: a name may be told that a column never had, and none is left out that it had, as far as the source
+//! could see.
+
+use serde::{Deserialize, Serialize};
+
+/// Names in all; beyond, a lineage says only that each column may be any.
+const MOST: usize = 2000;
+
+/// See the module.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Lineage {
+    /// What the table was called before, or the tables that it was made like, as database and table.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tables: Vec<(String, String)>,
+    /// What its columns were called before.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub columns: Vec<Earlier>,
+    /// There were so many names that they are not told: each column may be any of any table.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub lost: bool,
+}
+
+/// Earlier names of columns.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Earlier {
+    /// What the columns are called now.
+    pub now: Vec<String>,
+    /// Names, each of which each of the columns had or may have had.
+    pub before: Vec<String>,
+    /// How that is known.
+    pub by: Tie,
+}
+
+/// How a column's earlier name is known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Tie {
+    /// A statement renamed it.
+    Renamed,
+    /// One statement dropped the one and added the other.
+    Replaced,
+    /// The table changed, and nothing told how: the column is new, or stands elsewhere, or has another type.
+    Unknown,
+}
+
+impl Lineage {
+    /// Whether nothing had another name.
+    pub fn is_empty(&self) -> bool {
+        self.tables.is_empty() && self.columns.is_empty() && !self.lost
+    }
+
+    /// Earlier names of a column, and how each is known.
+    pub fn of<'a>(&'a self, column: &'a str) -> impl Iterator<Item = (&'a str, Tie)> {
+        let meant = self.columns.iter().filter(|e| e.now.iter().any(|now| same_column(now, column)));
+        meant.flat_map(|e| e.before.iter().map(|name| (name.as_str(), e.by)))
+    }
+
+    /// The table had this name, too.
+    pub fn add_table(&mut self, database: &str, table: &str) {
+        if !self.tables.iter().any(|(d, t)| d == database && t == table) {
+            self.tables.push((database.to_owned(), table.to_owned()));
+            self.bound();
+        }
+    }
+
+    /// Each of the columns `now` had, or may have had, each of the names `before`.
+    pub fn add(&mut self, now: Vec<String>, before: Vec<String>, by: Tie) {
+        if now.is_empty() || before.is_empty() {
+            return;
+        }
+        match self.columns.iter_mut().find(|e| e.by == by && (e.now == now || e.before == before)) {
+            Some(known) if known.now == now => {
+                before.into_iter().for_each(|name| push_new(&mut known.before, name));
+            }
+            Some(known) => now.into_iter().for_each(|name| push_new(&mut known.now, name)),
+            None => self.columns.push(Earlier { now, before, by }),
+        }
+        self.bound();
+    }
+
+    /// Takes everything that another one says.
+    pub fn merge(&mut self, other: Lineage) {
+        self.lost |= other.lost;
+        other.tables.iter().for_each(|(database, table)| self.add_table(database, table));
+        other.columns.into_iter().for_each(|e| self.add(e.now, e.before, e.by));
+    }
+
+    fn bound(&mut self) {
+        let names =
+            self.columns.iter().map(|e| e.now.len() + e.before.len()).sum::<usize>() + self.tables.len();
+        if self.lost || names > MOST {
+            *self = Lineage { lost: true, ..Lineage::default() };
+        }
+    }
+}
+
+/// As MySQL compares columns' names.
+pub fn same_column(a: &str, b: &str) -> bool {
+    if a.is_ascii() && b.is_ascii() {
+        a.eq_ignore_ascii_case(b)
+    } else {
+        a.to_lowercase() == b.to_lowercase()
+    }
+}
+
+fn push_new(names: &mut Vec<String>, name: String) {
+    if !names.contains(&name) {
+        names.push(name);
+    }
+}

@@ -1,0 +1,184 @@
+//! Where columns come from: carried on by statements where they say it, suspected where nobody does.
+//!
+//! A rule that names a column (it holds personal data) is to hold for the column whatever it is called later, so each version carries
+//! earlier names ([`Lineage`]). A statement says exactly which column is which. Where a version follows another one and no statement
+//! tells how (a change that is not in the binlog, a statement that was not understood, a table that took another's name), a column that is
+//! new, stands elsewhere or has another type may be any of those that went, stood elsewhere or had another type. It stays so until the
+//! column is dropped.
+
+use std::sync::Arc;
+
+use forebay_model::{Block, TableSchema, Tie};
+
+use super::history::History;
+use super::note::{self, Key, full_name};
+use super::sqltype::SqlType;
+use super::version::{ColumnDef, Version, same_name, same_type};
+
+/// Names whose last known version is remembered though no table has it now, or nobody knows what that looks like.
+const BEFORE: usize = 1000;
+
+impl Version {
+    /// After a statement on `old` that renamed these columns, each given by its old and its new name.
+    pub(super) fn descend(&mut self, old: &Version, renamed: &[(String, String)]) {
+        let origin = |name: &str| match renamed.iter().find(|(_, new)| same_name(new, name)) {
+            Some((was, _)) => Some(was.as_str()),
+            // a column that got another name has left its own to another one
+            None if renamed.iter().any(|(was, _)| same_name(was, name)) => None,
+            None => old.find(name).map(|at| old.columns[at].name.as_str()),
+        };
+        let now = |was: &str| {
+            let is = |c: &&ColumnDef| origin(&c.name).is_some_and(|from| same_name(from, was));
+            self.columns.iter().find(is).map(|c| c.name.clone())
+        };
+        let names = |columns: &[ColumnDef], wanted: &dyn Fn(&str) -> bool| -> Vec<String> {
+            columns.iter().filter(|c| wanted(&c.name)).map(|c| c.name.clone()).collect()
+        };
+        let added = names(&self.columns, &|name| origin(name).is_none());
+        let dropped = names(&old.columns, &|name| now(name).is_none());
+        let mut lineage = forebay_model::Lineage { columns: Vec::new(), ..old.lineage.clone() };
+        for (was, _) in renamed {
+            let new = now(was).filter(|new| !same_name(new, was));
+            lineage.add(new.into_iter().collect(), vec![was.clone()], Tie::Renamed);
+        }
+        for earlier in &old.lineage.columns {
+            let kept = earlier.now.iter().filter_map(|was| now(was)).collect();
+            lineage.add(kept, earlier.before.clone(), earlier.by);
+            if earlier.now.iter().any(|was| dropped.contains(was)) {
+                lineage.add(added.clone(), earlier.before.clone(), Tie::Replaced);
+            }
+        }
+        lineage.add(added, dropped, Tie::Replaced);
+        self.lineage = lineage;
+    }
+
+    /// After `before`, and nobody says how.
+    pub(super) fn follow(&mut self, before: &Version) {
+        // as statements spell types, they cannot be compared
+        let typed = self.proved && before.proved;
+        let differs = |a: &ColumnDef, b: &ColumnDef| typed && !same_type(&a.ty, &b.ty);
+        let mut lineage = std::mem::take(&mut self.lineage);
+        let here = |was: &str| self.find(was).map(|at| &self.columns[at]);
+        let mut stays = 0;
+        for column in &before.columns {
+            let place = self.find(&column.name).filter(|&at| !differs(column, &self.columns[at]));
+            match place {
+                Some(at) if at >= stays => stays = at + 1,
+                _ => stays = usize::MAX,
+            }
+        }
+        // all are there, in their order: what is between them is new
+        let is_whole = stays < usize::MAX;
+        let moved = |from: &[ColumnDef], to: &Version| -> Vec<String> {
+            let moved = from.iter().enumerate().filter(|(i, column)| {
+                to.find(&column.name).is_none_or(|at| at != *i || differs(column, &to.columns[at]))
+            });
+            moved.map(|(_, column)| column.name.clone()).collect()
+        };
+        let (gone, came) = match is_whole {
+            true => Default::default(),
+            false => (moved(&before.columns, self), moved(&self.columns, before)),
+        };
+        let earlier = &before.lineage;
+        lineage.merge(forebay_model::Lineage { columns: Vec::new(), ..earlier.clone() });
+        for earlier in &earlier.columns {
+            let kept = earlier.now.iter().filter_map(|was| here(was)).map(|c| c.name.clone()).collect();
+            lineage.add(kept, earlier.before.clone(), earlier.by);
+            if earlier.now.iter().any(|was| gone.contains(was)) {
+                lineage.add(came.clone(), earlier.before.clone(), Tie::Unknown);
+            }
+        }
+        lineage.add(came, gone, Tie::Unknown);
+        self.lineage = lineage;
+    }
+}
+
+impl History {
+    /// What a name's table was known to be last.
+    fn last_known(&self, key: &Key) -> Option<&Version> {
+        self.tables.get(key).and_then(Option::as_ref).or_else(|| self.before.get(key))
+    }
+
+    /// A version that somebody says without saying what became of the one before.
+    pub(super) fn traced(&self, key: &Key, mut version: Version) -> Version {
+        if let Some(before) = self.last_known(key) {
+            version.follow(before);
+        }
+        version
+    }
+
+    /// A name's table is gone, or not known any more.
+    pub(super) fn remember(&mut self, key: &Key, version: Version) {
+        if !self.captures(key) {
+            return;
+        }
+        if self.before.len() >= BEFORE
+            && !self.before.contains_key(key)
+            && let Some((first, _)) = self.before.pop_first()
+        {
+            tracing::warn!(table = full_name(&first), "too many tables that are gone: not remembered");
+            self.staged.insert(note::before_key(&first), first);
+        }
+        self.staged.insert(note::before_key(key), key.clone());
+        self.before.insert(key.clone(), version);
+    }
+
+    /// A name's table is known.
+    pub(super) fn forget(&mut self, key: &Key) {
+        if self.before.remove(key).is_some() {
+            self.staged.insert(note::before_key(key), key.clone());
+        }
+    }
+
+    /// What takes the name `to` when the table `from`, which is this, gets it. To be asked before it does.
+    pub(super) fn carried(&mut self, from: &Key, to: &Key, version: Option<Version>) -> Option<Version> {
+        let old = self.last_known(from).cloned();
+        if let Some(old) = &old {
+            self.remember(from, old.clone());
+        }
+        let took = |history: &Self, mut version: Version| {
+            // one that was made like it, or had the name before, says by itself what became of each column
+            let is_told = version.lineage.tables.contains(to);
+            version.lineage.add_table(&from.0, &from.1);
+            if is_told { version } else { history.traced(to, version) }
+        };
+        match (version, old) {
+            (Some(version), _) => Some(took(self, version)),
+            (None, Some(old)) => {
+                let old = took(self, old);
+                self.remember(to, old);
+                None
+            }
+            (None, None) => None,
+        }
+    }
+
+    /// A table that was read otherwise than by the stream, with what is known of its past.
+    fn with_past(&self, table: &Arc<TableSchema>) -> Arc<TableSchema> {
+        let Some(before) = self.last_known(&self.key(&table.database, &table.table)) else {
+            return table.clone();
+        };
+        let column = |name: &str| ColumnDef {
+            name: name.to_owned(),
+            ty: SqlType::default(),
+            nullable: true,
+            charset: None,
+        };
+        let columns = table.columns.iter().map(|c| column(&c.name)).collect();
+        let mut version = Version::new(columns, Vec::new(), None);
+        version.lineage.clone_from(&table.lineage);
+        version.follow(before);
+        if version.lineage == table.lineage {
+            return table.clone();
+        }
+        TableSchema { lineage: version.lineage, ..TableSchema::clone(table) }.shared()
+    }
+
+    /// Rows that were read otherwise than by the stream, with what is known of their tables' past.
+    pub(crate) fn block_with_past(&self, mut block: Block) -> Block {
+        for batch in &mut block.batches {
+            batch.table = self.with_past(&batch.table);
+        }
+        block
+    }
+}

@@ -1,0 +1,227 @@
+//! Where columns come from, held against what really becomes of one.
+
+use proptest::prelude::*;
+
+use super::super::note;
+use super::*;
+use crate::mysql::binlog::{RawColumn, TableMap, types};
+use crate::mysql::schema::{Place, Sight};
+
+/// Every name that a column may have had, with its table.
+fn names(history: &History, table: &str, column: &str) -> Vec<String> {
+    let version = history.tables[&key(table)].clone().unwrap();
+    let own = [("d".to_owned(), table.to_owned())];
+    let tables = own.iter().chain(&version.lineage.tables);
+    let columns: Vec<&str> = version.lineage.of(column).map(|(name, _)| name).chain([column]).collect();
+    tables.flat_map(|(_, table)| columns.iter().map(move |c| format!("{table}.{c}"))).collect()
+}
+
+fn had(history: &History, table: &str, column: &str, name: &str) -> bool {
+    names(history, table, column).contains(&name.to_owned())
+}
+
+const TABLE: &str = "CREATE TABLE t (id INT, email VARCHAR(80), note VARCHAR(80), n INT)";
+
+/// After these statements.
+fn after(statements: &[&str]) -> History {
+    let mut history = history();
+    say(&mut history, TABLE);
+    for statement in statements {
+        say(&mut history, statement);
+    }
+    history
+}
+
+#[test]
+fn statements_say_which_column_is_which() {
+    let email = |statements: &[&str], column: &str| had(&after(statements), "t", column, "t.email");
+    let drops = ["ALTER TABLE t DROP COLUMN note, RENAME COLUMN email TO note"];
+    assert!(email(&drops, "note") && !email(&drops, "id"));
+    let swaps = ["ALTER TABLE t RENAME COLUMN email TO note, RENAME COLUMN note TO email"];
+    assert!(email(&swaps, "note"));
+    let again = ["ALTER TABLE t RENAME COLUMN email TO contact, ADD COLUMN email VARCHAR(80)"];
+    assert!(email(&again, "contact") && !email(&again, "note"));
+    let changed = [
+        "ALTER TABLE t CHANGE email mail TEXT FIRST",
+        "ALTER TABLE t RENAME COLUMN mail TO m2",
+        "ALTER TABLE t MODIFY m2 BLOB AFTER n",
+    ];
+    assert!(email(&changed, "m2") && !email(&changed, "note"));
+    // one that is put in its place may be it
+    assert!(email(&["ALTER TABLE t DROP COLUMN email, ADD COLUMN mail TEXT"], "mail"));
+    assert!(!email(&["ALTER TABLE t DROP COLUMN email", "ALTER TABLE t ADD COLUMN mail TEXT"], "mail"));
+    // gone, and come again
+    let gone = ["ALTER TABLE t RENAME COLUMN email TO x", "ALTER TABLE t DROP x", "ALTER TABLE t ADD x INT"];
+    assert!(!email(&gone, "x"));
+}
+
+#[test]
+fn a_table_takes_its_names_along() {
+    let renamed = after(&["RENAME TABLE t TO u", "ALTER TABLE u RENAME COLUMN email TO mail, RENAME TO v"]);
+    assert!(had(&renamed, "v", "mail", "t.email") && had(&renamed, "v", "note", "t.note"));
+    assert!(!had(&renamed, "v", "note", "t.email"));
+    // a copy that takes its place
+    let ghost = after(&[
+        "CREATE TABLE _t_gho LIKE t",
+        "ALTER TABLE _t_gho DROP COLUMN note, RENAME COLUMN email TO note",
+        "RENAME TABLE t TO _t_del, _t_gho TO t",
+        "DROP TABLE _t_del",
+    ]);
+    assert!(had(&ghost, "t", "note", "t.email") && !had(&ghost, "t", "n", "t.email"));
+    for swap in [
+        &["RENAME TABLE t TO old, new TO t"][..],
+        &["RENAME TABLE t TO old", "RENAME TABLE new TO t"],
+        &["DROP TABLE t", "RENAME TABLE new TO t"],
+    ] {
+        let made = "CREATE TABLE new (id INT, mail VARCHAR(80), note VARCHAR(80), n INT)";
+        let swapped = after(&[&[made], swap].concat());
+        assert!(had(&swapped, "t", "mail", "t.email"), "{swap:?}");
+        assert!(!had(&swapped, "t", "note", "t.email"), "{swap:?}");
+    }
+    // a new table is a new one
+    let anew = after(&["DROP TABLE t", "CREATE TABLE t (id INT, mail VARCHAR(80))"]);
+    assert!(!had(&anew, "t", "mail", "t.email"));
+}
+
+/// A table map with these names, as FULL has it.
+fn seen(history: &mut History, columns: &[&str]) {
+    let column = |name: &&str| RawColumn {
+        code: types::VARCHAR,
+        meta: [64, 1],
+        collation: Some(45),
+        nullable: true,
+        name: (*name).to_owned(),
+        ..Default::default()
+    };
+    let columns = columns.iter().map(column).collect();
+    let map = TableMap { database: "d".into(), table: "t".into(), columns, full: true, ..Default::default() };
+    let Sight::Known(map, _) = history.table_map(map, Place::default(), 7) else { panic!() };
+    let lineage = &history.tables[&key("t")].as_ref().unwrap().lineage;
+    assert_eq!(map.lineage, *lineage, "rows are read with it");
+}
+
+#[test]
+fn what_nobody_tells_is_suspected() {
+    let email = |columns: &[&str], column: &str| {
+        let mut history = history();
+        seen(&mut history, &["id", "email", "note", "n"]);
+        seen(&mut history, columns);
+        had(&history, "t", column, "t.email")
+    };
+    assert!(email(&["id", "mail", "note", "n"], "mail") && !email(&["id", "mail", "note", "n"], "note"));
+    assert!(email(&["id", "note", "email", "n"], "note"), "swapped");
+    assert!(email(&["id", "note", "n"], "note"), "dropped, and the other took its name");
+    assert!(email(&["id", "contact", "note", "n", "email"], "contact"));
+    // nothing went, so that nothing is in its place
+    assert!(
+        !email(&["id", "email", "x", "note", "n"], "x") && !email(&["id", "email", "x", "note", "n"], "n")
+    );
+    // a statement that was not understood leaves what was known
+    let mut unclear = history();
+    say(&mut unclear, TABLE);
+    unclear.set(key("t"), None);
+    seen(&mut unclear, &["id", "mail", "note", "n"]);
+    assert!(had(&unclear, "t", "mail", "t.email"));
+}
+
+#[test]
+fn it_is_noted_with_the_position() {
+    let mut history = after(&["ALTER TABLE t RENAME COLUMN email TO mail"]);
+    say(&mut history, "CREATE TABLE gone (id INT, ssn INT)");
+    say(&mut history, "RENAME TABLE gone TO other");
+    history.end_transaction(Default::default);
+    let notes = history.take_notes();
+    assert!(notes.iter().any(|n| n.key == note::before_key(&key("gone")) && n.value.is_some()));
+    let again = |goes_on| History::new(&history.config, &notes, goes_on).unwrap();
+    assert!(had(&again(true), "t", "mail", "t.email"));
+    // another start: what it was is still compared with
+    let mut anew = again(false);
+    assert!(!anew.tables.contains_key(&key("t")));
+    seen(&mut anew, &["id", "m3", "note", "n"]);
+    assert!(had(&anew, "t", "m3", "t.email"));
+}
+
+/// A statement on the columns that there are, and what becomes of the marked one.
+fn alter(columns: &mut Vec<String>, marked: &mut Option<String>, steps: &[(u8, usize, usize)]) -> String {
+    let old = columns.clone();
+    let mut clauses = Vec::new();
+    let mut touched: Vec<String> = Vec::new();
+    let pool = ["email", "note", "mail", "x", "y", "z"];
+    for (kind, a, b) in steps {
+        // the first one stays, so that no table is left without columns
+        let column = old[1 + a % (old.len() - 1).max(1)..].first().cloned();
+        let Some(column) = column.filter(|c| !touched.contains(c)) else { continue };
+        let name = pool[b % pool.len()].to_owned();
+        let is_free = !columns.contains(&name);
+        match kind {
+            0 if old.len() > 2 && columns.len() > 2 => {
+                columns.retain(|c| *c != column);
+                *marked = marked.take().filter(|m| *m != column);
+                clauses.push(format!("DROP COLUMN {column}"));
+                touched.push(column);
+            }
+            1 if is_free && !touched.contains(&name) => {
+                clauses.push(format!("ADD COLUMN {name} VARCHAR(80)"));
+                columns.push(name.clone());
+                touched.push(name);
+            }
+            2 | 3 if is_free && (!old.contains(&name) || touched.contains(&name)) => {
+                let place = if *kind == 3 { " FIRST" } else { "" };
+                let change = format!("CHANGE COLUMN {column} {name} VARCHAR(80){place}");
+                let rename = format!("RENAME COLUMN {column} TO {name}");
+                clauses.push(if *kind == 3 || a % 2 == 0 { change } else { rename });
+                columns.iter_mut().filter(|c| **c == column).for_each(|c| c.clone_from(&name));
+                if *marked == Some(column.clone()) {
+                    *marked = Some(name.clone());
+                }
+                touched.extend([column, name]);
+            }
+            4 => {
+                let other = old[b % old.len()].clone();
+                if other == column || touched.contains(&other) || other == old[0] {
+                    continue;
+                }
+                clauses.push(format!("RENAME COLUMN {column} TO {other}, RENAME COLUMN {other} TO {column}"));
+                *marked = marked.take().map(|m| match m {
+                    m if m == column => other.clone(),
+                    m if m == other => column.clone(),
+                    m => m,
+                });
+                touched.extend([column, other]);
+            }
+            5 => {
+                let place = ["", " FIRST", " AFTER id"][b % 3];
+                clauses.push(format!("MODIFY COLUMN {column} TEXT{place}"));
+                touched.push(column);
+            }
+            _ => {}
+        }
+    }
+    format!("ALTER TABLE t {}", if clauses.is_empty() { "COMMENT = ''".into() } else { clauses.join(", ") })
+}
+
+proptest! {
+    /// However a table is altered, the column that was `email` says so; in what statements tell, and where the next table map
+    /// comes without them.
+    #[test]
+    fn no_statement_loses_a_column(
+        statements in prop::collection::vec(prop::collection::vec((0u8..6, 0usize..9, 0usize..9), 1..4), 1..8),
+    ) {
+        let mut history = history();
+        say(&mut history, "CREATE TABLE t (id INT, email VARCHAR(80), note VARCHAR(80), n VARCHAR(80))");
+        let mut columns: Vec<String> = ["id", "email", "note", "n"].map(str::to_owned).into();
+        let mut marked = Some("email".to_owned());
+        for steps in &statements {
+            let sql = alter(&mut columns, &mut marked, steps);
+            say(&mut history, &sql);
+            let version = history.tables[&key("t")].clone();
+            prop_assert!(version.is_some(), "not understood: {sql}");
+            columns = version.unwrap().columns.iter().map(|c| c.name.clone()).collect();
+            columns.sort_by_key(|c| c != "id");
+            if let Some(marked) = &marked {
+                prop_assert!(columns.contains(marked), "{sql} {columns:?} {marked}");
+                prop_assert!(had(&history, "t", marked, "t.email"), "{sql}: {marked}");
+            }
+        }
+    }
+}
