@@ -37,7 +37,6 @@ pub struct Code {
 ///     TOO_LATE = "example.too_late", Fatal, "It came after the end.";
 /// }
 /// assert_eq!(ALL, [TOO_LATE]);
-/// # fn main() {}
 /// ```
 #[macro_export]
 macro_rules! codes {

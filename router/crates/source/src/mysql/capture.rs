@@ -54,6 +54,9 @@ impl Capture {
     pub async fn next(&mut self) -> Result<Captured, Fault> {
         loop {
             if let Some(mut captured) = self.ready.pop_front() {
+                if captured.position.is_some() {
+                    captured.notes.append(&mut self.stream.take_first_notes());
+                }
                 let is_snapshot =
                     |b: &Block| b.batches.iter().all(|b| b.kinds.first() == Some(&Kind::Snapshot));
                 if let Some(block) = captured.block.take_if(|block| is_snapshot(block)) {
@@ -61,9 +64,9 @@ impl Capture {
                 }
                 return Ok(captured);
             }
-            // its first position comes with whose it is and what the tables look like there: without that a table that is changed
-            // while nobody listens would be a riddle
-            if !self.stream.has_given() {
+            // the first position of all comes with what the tables look like there: without that a table that is changed while nobody
+            // listens would be a riddle
+            if !self.stream.is_placed() {
                 let captured = self.stream.next().await?;
                 return Ok(self.passed(captured));
             }

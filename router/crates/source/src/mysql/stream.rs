@@ -82,6 +82,8 @@ pub struct Stream {
     end: Place,
     /// Which server this is and what is known of its tables, as of where the stream began: to be given with the first position.
     first_notes: Vec<Note>,
+    /// Whether it began at a position that was stored, with notes as of it.
+    goes_on: bool,
     dump: Dump,
     /// A transaction that the server sends again: while it does, the other dump waits.
     again: Option<Dump>,
@@ -186,6 +188,7 @@ impl Stream {
             config,
             end,
             first_notes,
+            goes_on,
             dump,
             again: None,
             given_position,

@@ -1,6 +1,6 @@
 //! Closing blocks, and what is given with each: a position where one counts, and the notes as of it.
 
-use forebay_model::{Block, Fault, Gtid};
+use forebay_model::{Block, Fault, Gtid, Note};
 use tokio::time::Instant;
 
 use super::{Captured, Stream};
@@ -62,9 +62,14 @@ impl Stream {
         self.failed = Some(fault);
     }
 
-    /// Whether a position was given since the connection began.
-    pub(crate) fn has_given(&self) -> bool {
-        self.given_moves.is_some()
+    /// What goes with the first position that anybody gives.
+    pub(crate) fn take_first_notes(&mut self) -> Vec<Note> {
+        std::mem::take(&mut self.first_notes)
+    }
+
+    /// Whether a position is stored or given already.
+    pub(crate) fn is_placed(&self) -> bool {
+        self.goes_on || self.given_moves.is_some()
     }
 
     fn give(&mut self, mut captured: Captured) {

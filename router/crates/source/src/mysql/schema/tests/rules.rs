@@ -112,6 +112,7 @@ fn an_answer_that_cannot_be_used_puts_the_table_aside() {
 fn the_catalog_counts_once_the_stream_is_there() {
     let mut history = history();
     history.learn(catalog("CREATE TABLE t (a INT, b INT)", 100));
+    assert_eq!(history.take_notes().len(), 1, "the databases' character sets, as of the start");
     history.end_transaction(|| at(99));
     assert_eq!(see(&mut history, 2, 99), "ask");
     assert!(history.end_transaction(|| at(100)), "it is to be noted");
