@@ -12,6 +12,14 @@ use super::{LONG, config, connect};
 const TABLE: &str = "CREATE DATABASE shop; CREATE TABLE shop.t (id BIGINT PRIMARY KEY)";
 const OFF: [&str; 2] = ["--gtid-mode=OFF", "--enforce-gtid-consistency=OFF"];
 
+/// A server of either kind, with the table.
+async fn started(mariadb: bool) -> Server {
+    let server = if mariadb { Server::start_mariadb(&[]).await } else { Server::start(&[]).await };
+    let server = server.expect("a server");
+    server.exec(TABLE).await.expect("the server does it");
+    server
+}
+
 fn at(server: &Server) -> Config {
     config(server, &["shop.t".into()])
 }
@@ -130,9 +138,7 @@ async fn a_reset_is_seen_in_a_file_of_the_same_length() {
 #[tokio::test]
 async fn a_reset_is_seen_before_anything_was_read() {
     for mariadb in [false, true] {
-        let server =
-            if mariadb { Server::start_mariadb(&[]).await } else { Server::start(&[]).await }.unwrap();
-        server.exec(TABLE).await.unwrap();
+        let server = started(mariadb).await;
         let mut stored = Stored::default();
         let mut stream = connect(&at(&server), Start::Now).await;
         while !stored.notes.iter().any(|n| {
@@ -295,9 +301,7 @@ async fn purge(server: &Server) {
 #[tokio::test]
 async fn a_purged_transaction_proves_nothing_and_the_same_server_is_read_on() {
     for mariadb in [false, true] {
-        let server =
-            if mariadb { Server::start_mariadb(&[]).await } else { Server::start(&[]).await }.unwrap();
-        server.exec(TABLE).await.unwrap();
+        let server = started(mariadb).await;
         let mut stored = Stored::default();
         let mut stream = connect(&at(&server), Start::Now).await;
         inserts(&server, 0..3).await;

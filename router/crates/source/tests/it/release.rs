@@ -8,6 +8,14 @@ use forebay_source::mysql::{Config, Definition, Recovery, Start, Stream};
 use super::schema::{Log, SWAP, minimal, named};
 use super::{config, connect};
 
+/// All tables of an empty database, read from now on.
+async fn begun(server: &Server, name: &str) -> (Database, Config, Log, Stream) {
+    let database = server.database(name).await.expect("the server answers");
+    let config = config(server, &[format!("{}.*", database.name())]);
+    let stream = connect(&config, Start::Now).await;
+    (database, config, Log::default(), stream)
+}
+
 /// Only `t (id, v)` is captured, and stands aside since a hidden change has put `n` first.
 async fn aside(server: &Server, before: &str) -> (Database, Config, Log, Stream) {
     let database = server.database("aside").await.expect("the server answers");
@@ -96,10 +104,7 @@ async fn what_cannot_be_followed_is_told_from_there_on() {
 #[tokio::test]
 async fn tables_in_quarantine_that_are_swapped_are_both_told() {
     let server = minimal().await;
-    let database = server.database("both").await.unwrap();
-    let config = config(&server, &[format!("{}.*", database.name())]);
-    let mut log = Log::default();
-    let mut stream = connect(&config, Start::Now).await;
+    let (database, _, mut log, mut stream) = begun(&server, "both").await;
     database
         .exec(
             "CREATE TABLE t (id INT PRIMARY KEY, a INT); CREATE TABLE u LIKE t; INSERT INTO t VALUES (1, 10); \
@@ -150,10 +155,7 @@ async fn tables_in_quarantine_that_are_swapped_are_both_told() {
 async fn a_table_that_never_stood_aside_takes_the_place_of_one_that_does() {
     let options = ["--binlog-row-metadata=NO_LOG", "--lower-case-table-names=1"];
     let server = Server::start_mariadb(&options).await.unwrap();
-    let database = server.database("place").await.unwrap();
-    let config = config(&server, &[format!("{}.*", database.name())]);
-    let mut log = Log::default();
-    let mut stream = connect(&config, Start::Now).await;
+    let (database, _, mut log, mut stream) = begun(&server, "place").await;
     database
         .exec(
             "CREATE TABLE w (id INT PRIMARY KEY, a INT); CREATE TABLE w_new (n INT, id INT PRIMARY KEY, a INT); \
@@ -219,10 +221,7 @@ async fn a_table_made_anew_has_the_character_set_of_its_database() {
 #[tokio::test]
 async fn the_character_set_of_a_database_is_that_of_then() {
     let server = latin().await;
-    let database = server.database("then").await.unwrap();
-    let config = config(&server, &[format!("{}.*", database.name())]);
-    let mut log = Log::default();
-    let mut stream = connect(&config, Start::Now).await;
+    let (database, config, mut log, mut stream) = begun(&server, "then").await;
     log.read(&mut stream, &server).await;
     drop(stream);
     // statements follow about the table, so that what the server says of it now does not count
