@@ -13,7 +13,7 @@ demo: ## build, and watch changes of a real MySQL arrive at two consumers (Ctrl-
 	@scripts/demo
 
 test: plugins ## all tests, against a real MySQL and with the WASM plugins built
-	$(CARGO) test --workspace --locked
+	$(CARGO) test --workspace --locked --no-fail-fast
 	$(CARGO) test --manifest-path plugins/Cargo.toml --workspace --locked
 	scripts/wasm-go each go test ./...
 	scripts/wasm-go bindings --check
