@@ -77,7 +77,8 @@ pub struct Batch {
     /// null.
     pub columns: Vec<ArrayRef>,
     /// Empty, or one for each column: `Some` where some image lacks the column (a minimal row image), with a
-    /// bit set for each cell that is absent. An absent cell is also an Arrow null.
+    /// bit set for each cell that is absent. An absent cell is also an Arrow null, unless it is
+    /// [partial](Batch::is_partial).
     pub absent: Vec<Option<BooleanBuffer>>,
     /// Where each image goes, if a transform chose that by the row's content: what the sink puts behind the name of its
     /// destination. Texts; NULL = the destination itself.
@@ -125,6 +126,12 @@ impl Batch {
     /// Whether the cell is absent from its image (a minimal row image): neither a value nor NULL.
     pub fn is_absent(&self, column: usize, row: usize) -> bool {
         matches!(self.absent.get(column), Some(Some(bits)) if bits.value(row))
+    }
+
+    /// Whether the cell has changed, and the binlog holds only what changed in it (a difference of JSON values, without the value
+    /// before): to what is not known. Such a cell is absent, and what stands in its place, which is no Arrow null, means nothing.
+    pub fn is_partial(&self, column: usize, row: usize) -> bool {
+        self.is_absent(column, row) && self.columns[column].is_valid(row)
     }
 
     /// Where the image goes behind the name of the destination, if a transform chose that.

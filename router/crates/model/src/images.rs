@@ -3,6 +3,7 @@
 use arrow_array::{Array, ArrayRef, BooleanArray};
 use arrow_buffer::BooleanBuffer;
 use arrow_select::filter::{FilterBuilder, filter};
+use arrow_select::nullif::nullif;
 
 use crate::{Batch, Kind, Op, Run};
 
@@ -64,6 +65,18 @@ pub fn keep_images(batch: &Batch, keep: &[bool]) -> Kept {
     Kept { batch, dropped_events }
 }
 
+/// Makes cells of a column absent: those whose bit is set in `cells`, which has one for each image.
+///
+/// # Panics
+/// If it has not.
+pub fn leave_out(batch: &mut Batch, column: usize, cells: BooleanBuffer) {
+    let mask = BooleanArray::new(cells, None);
+    batch.columns[column] = nullif(batch.columns[column].as_ref(), &mask).expect("a mask of the column's length");
+    batch.absent.resize(batch.columns.len(), None);
+    let were = batch.absent[column].take();
+    batch.absent[column] = Some(were.map_or_else(|| mask.values().clone(), |were| &were | mask.values()));
+}
+
 /// Turns each update whose images differ in their key, or in where they go, into a delete of the old one and an insert
 /// of the new one: two events with one offset, `part` 0 and 1. Returns how many there were.
 ///
@@ -122,6 +135,16 @@ pub fn split_key_changes(batch: &mut Batch) -> u64 {
     let split = runs.iter().filter(|r| r.part == 1).count() as u64;
     batch.runs = runs;
     split
+}
+
+/// Whether an update gives a row another key, and its after image lacks other cells: whoever has not had the row before cannot
+/// know them.
+pub fn moves_in_part(batch: &Batch) -> bool {
+    let moves = |before: Option<u32>, after: Option<u32>| {
+        let (Some(before), Some(after)) = (before, after) else { return false };
+        key_differs(batch, before as usize, after as usize) && lacks_cells(batch, after as usize)
+    };
+    !batch.absent.is_empty() && batch.events().any(|event| moves(event.before, event.after))
 }
 
 fn key_differs(batch: &Batch, before: usize, after: usize) -> bool {

@@ -22,7 +22,7 @@ pub use batch::{Batch, ChangeEvent, Events, Kind, Op, Run};
 pub use block::{Block, Origin, Txn};
 pub use fault::{Class, Code, Fault};
 pub use gtid::{Gtid, GtidSet};
-pub use images::{Kept, keep_images, split_key_changes};
+pub use images::{Kept, keep_images, leave_out, moves_in_part, split_key_changes};
 pub use lineage::{Earlier, Lineage, Tie, same_column};
 pub use position::{Note, Position};
 pub use schema::{Column, ColumnType, TableSchema};

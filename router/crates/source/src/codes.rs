@@ -56,6 +56,7 @@ forebay_model::codes! {
     SNAPSHOT_BEHIND = "mysql.snapshot_behind", Retryable, "The server that snapshots are read from lacks transactions that the stream has, or does not say that its readers see them.";
     SNAPSHOT_ORDER = "mysql.snapshot_order", Fatal, "The server is set to commit so that nobody can say what a reader sees.";
     SNAPSHOT_NEVER_QUIET = "mysql.snapshot_never_quiet", Fatal, "A table without a key is written too often to be read at one moment.";
+    SNAPSHOT_ROWS_MOVE = "mysql.snapshot_rows_move", Fatal, "Rows change their key while their table is read, by updates that lack their other columns.";
     SNAPSHOT_BROKE_OFF = "mysql.snapshot_broke_off", Retryable, "A table without a key could not be read to its end; it is begun again.";
 
     // what the binlog holds

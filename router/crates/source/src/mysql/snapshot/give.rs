@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use forebay_model::{Batch, Block, Fault, Gtid, Origin, Run, Txn, keep_images};
+use forebay_model::{Batch, Block, Fault, Gtid, Origin, Run, Txn};
 use tokio::time::Instant;
 
 use super::super::stream::Captured;
@@ -79,14 +79,9 @@ impl Snapshots {
         let mut batches = Vec::with_capacity(chunk.batches.len());
         let mut kept = 0;
         for mut batch in chunk.batches {
-            if !touched.is_empty() {
-                let keep = self.hasher.untouched(&batch, columns, &touched);
-                if keep.contains(&false) {
-                    // an image belongs to a run, whoever cuts it
-                    batch.runs = vec![run(0, 0, 0)];
-                    batch = keep_images(&batch, &keep).batch;
-                }
-            }
+            // an image belongs to a run, whoever cuts it
+            batch.runs = vec![run(0, 0, 0)];
+            let batch = self.hasher.untold(batch, columns, &touched);
             kept += batch.rows() as u64;
             if batch.rows() > 0 {
                 batches.push(batch);

@@ -16,7 +16,7 @@
 //!    in the binlog before: S lies at or before the mark W. That holds on every server, with GTIDs or without. (`gtid_executed`
 //!    would not do: it lags what can be seen. On a replica there is no such file; there, the transactions that are executed or
 //!    being committed are the mark, so a snapshot's host needs GTIDs.)
-//! 4. **When the stream has given everything up to W**, the rows whose key was not touched are given, with the stream's
+//! 4. **When the stream has given everything up to W**, what of the rows the window's events have not told is given, with the stream's
 //!    position of that moment and a note of how far the table is, in one commit. Killed at any moment, a snapshot goes on
 //!    behind the last chunk that was committed.
 //!
@@ -25,6 +25,11 @@
 //! row that the chunk has is told by that event or a later one of the window, all of which are in the log, in order. In
 //! both cases the log is complete without the chunk's row. And a row that no event of the window touches is the same at P,
 //! at S and at the place where it is given, so the log is right with it.
+//!
+//! *Where events lack columns* (`binlog_row_image` is MINIMAL or NOBLOB), the same is true of each column by itself: of a row that
+//! was only updated, the columns that some event of the window has are dropped, and the others are given, as an image that lacks
+//! the former. A row that was deleted, or told wholly, is dropped as a whole. And if such an update gives a row another key, the row may
+//! jump over what is being read, with columns that nobody has told: then the table is read from its beginning, at most so many times.
 //!
 //! *Why comparing keys bit by bit is right although the server may hold `abc` and `ABC` for one key:* take a row of the
 //! chunk as it was at S, with the key's bytes k. If an event of the window changed it after S, the first such event has the

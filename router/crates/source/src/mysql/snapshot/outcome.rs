@@ -15,6 +15,8 @@ use crate::codes;
 
 /// How often a quiet moment is looked for in a table without a key.
 const QUIET_TRIES: u32 = 200;
+/// How often a table is begun again since rows have moved.
+const MOVES: u32 = 8;
 /// The longest pause between two attempts.
 const PAUSE: Duration = Duration::from_secs(30);
 
@@ -204,6 +206,36 @@ impl Snapshots {
         table.note.state = SnapshotState::Failed;
         self.note_table(number, at);
         self.settle(number);
+    }
+
+    /// A table is read from its beginning, if anything of it was asked for.
+    pub(super) fn begin_again(&mut self, number: u64, at: usize) {
+        let asked = |t: &Table| !t.note.state.is_over() && !t.note.ranges.is_empty();
+        if !self.run_mut(number).is_some_and(|run| asked(&run.tables[at])) {
+            return;
+        }
+        self.let_go(number, Some(at));
+        let Some(run) = self.run_mut(number) else { return };
+        let (id, table) = (run.note.request.id.clone(), &mut run.tables[at]);
+        table.note.forget_rows();
+        table.look_back();
+        (table.shape, table.preparing) = (None, None);
+        table.moves += 1;
+        table.not_before = Some(Instant::now() + pause(1));
+        tracing::info!(snapshot = id, table = table.note.name(), "rows have other keys: it is read again");
+        if table.moves >= MOVES {
+            let what = format!(
+                "rows of {} change their key while it is read, and the updates in the binlog lack their other columns",
+                table.note.name()
+            );
+            let fault = Fault::new(codes::SNAPSHOT_ROWS_MOVE, what).fix(
+                "SET PERSIST binlog_row_image = 'FULL', let sessions reconnect, and resume the snapshot; or resume it when keys are \
+                 changed less",
+            );
+            table.moves = 0;
+            return self.failed(number, at, fault.into());
+        }
+        self.note_table(number, at);
     }
 
     /// A read of a table without a key ended before it was wanted.

@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use forebay_model::{Batch, Fault, Note, Position};
+use forebay_model::{Batch, Fault, Note, Position, TableSchema, moves_in_part};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
@@ -57,6 +57,8 @@ pub(super) struct Table {
     /// Rows of the next chunk.
     pub(super) chunk_rows: usize,
     pub(super) tries: u32,
+    /// How often it was begun again since rows had moved.
+    pub(super) moves: u32,
     pub(super) not_before: Option<Instant>,
 }
 
@@ -226,6 +228,7 @@ impl Snapshots {
             ranges: Vec::new(),
             chunk_rows,
             tries: 0,
+            moves: 0,
             not_before: None,
         };
         table.look_back();
@@ -284,16 +287,16 @@ impl Snapshots {
         if let Some(position) = &captured.position {
             self.position.clone_from(position);
         }
-        if self.windows.is_empty() && self.whole.is_none() {
-            return;
-        }
         for batch in captured.block.iter().flat_map(|b| &b.batches) {
+            if moves_in_part(batch) {
+                self.rows_moved(&batch.table);
+            }
             let same = |shape: &Shape| {
                 shape.table.table == batch.table.table && shape.table.database == batch.table.database
             };
             for window in self.windows.iter_mut().filter(|w| same(&w.shape)) {
                 let names = window.shape.key.as_ref().map_or(&[][..], |k| &k.names);
-                window.touched.take(batch, names, &mut self.hasher);
+                window.touched.take(batch, &window.shape.table, names, &mut self.hasher);
             }
             if let Some(whole) = self.whole.as_mut().filter(|w| same(&w.shape)) {
                 whole.touched.any = true;
@@ -301,17 +304,29 @@ impl Snapshots {
         }
     }
 
+    /// Rows of a table have other keys now, by updates that lack the rest of them: they may have been ahead of what was read, and
+    /// be behind it now, and then nobody has told the rest. A table that is being read is read from its beginning.
+    #[cold]
+    fn rows_moved(&mut self, of: &TableSchema) {
+        for (number, at) in self.tables_of(&of.database, &of.table) {
+            self.begin_again(number, at);
+        }
+    }
+
+    /// The runs and places of a table's snapshots.
+    fn tables_of(&self, database: &str, table: &str) -> Vec<(u64, usize)> {
+        let is = |t: &Table| t.note.database == database && t.note.table == table;
+        let of = |run: &Run| {
+            let tables = run.tables.iter().enumerate().filter(|(_, t)| is(t));
+            tables.map(|(at, _)| (run.number, at)).collect::<Vec<_>>()
+        };
+        self.runs.iter().flat_map(of).collect()
+    }
+
     /// The stream has passed a change of the table itself (a DDL statement, a TRUNCATE): what is under way of it is void,
     /// and the table is looked at again.
     pub(crate) fn table_changed(&mut self, database: &str, table: &str) {
-        let meant: Vec<(u64, usize)> = self
-            .runs
-            .iter()
-            .flat_map(|r| r.tables.iter().enumerate().map(|(at, t)| (r.number, at, t)))
-            .filter(|(_, _, t)| t.note.database == database && t.note.table == table)
-            .map(|(number, at, _)| (number, at))
-            .collect();
-        for (number, at) in meant {
+        for (number, at) in self.tables_of(database, table) {
             self.let_go(number, Some(at));
             if let Some(run) = self.run_mut(number) {
                 let table = &mut run.tables[at];

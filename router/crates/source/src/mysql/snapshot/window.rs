@@ -1,16 +1,18 @@
-//! What the stream has touched while a chunk was read: rows that it already tells, and that the chunk must not.
+//! What the stream has touched while a chunk was read: rows, or columns of them, that it already tells, and that the chunk must
+//! not.
 //!
 //! A row is known by a hash of 128 bits of its key's cells, with keys that are this process's own: a false match would need
 //! some 2^64 rows. The cells are compared as the decoder gives them, bit by bit, though the server may hold `abc` and
 //! `ABC` for one key; see the argument in the [module's](super) text.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::hash::{BuildHasher as _, RandomState};
 
 use arrow_array::cast::AsArray as _;
 use arrow_array::{Array as _, ArrayRef};
+use arrow_buffer::BooleanBuffer;
 use arrow_schema::DataType;
-use forebay_model::{Batch, Kind};
+use forebay_model::{Batch, Kind, TableSchema, keep_images, leave_out};
 
 /// Keys that a window holds before its chunk is void.
 const MOST: usize = 500_000;
@@ -33,17 +35,55 @@ impl Hasher {
         Some(u128::from(low.hash_one(&bytes)) | u128::from(high.hash_one(&bytes)) << 64)
     }
 
-    /// Which of the batch's rows are not in `touched`.
-    pub(super) fn untouched(&mut self, batch: &Batch, columns: &[usize], touched: &Touched) -> Vec<bool> {
-        let keep = |row| self.key(batch, columns, row).is_none_or(|key| !touched.keys.contains(&key));
-        (0..batch.rows()).map(keep).collect()
+    /// What of a chunk's rows the stream has not told. `key` has the places of the key's columns.
+    pub(super) fn untold(&mut self, mut batch: Batch, key: &[usize], touched: &Touched) -> Batch {
+        if touched.is_empty() {
+            return batch;
+        }
+        let others: Vec<usize> = (0..batch.columns.len()).filter(|c| !key.contains(c)).collect();
+        let mut keep = vec![true; batch.rows()];
+        let mut parts: Vec<(usize, &Columns)> = Vec::new();
+        for (row, keep) in keep.iter_mut().enumerate() {
+            let Some(hash) = self.key(&batch, key, row) else { continue };
+            match touched.parts.get(&hash) {
+                Some(told) if others.iter().all(|&c| told.has(c)) => *keep = false,
+                Some(told) => parts.push((row, told)),
+                None => *keep = !touched.keys.contains(&hash),
+            }
+        }
+        for column in others {
+            let told: HashSet<usize> =
+                parts.iter().filter(|(_, told)| told.has(column)).map(|&(row, _)| row).collect();
+            if !told.is_empty() {
+                let cells = BooleanBuffer::collect_bool(keep.len(), |row| told.contains(&row));
+                leave_out(&mut batch, column, cells);
+            }
+        }
+        keep_images(&batch, &keep).batch
     }
 }
 
-/// The keys of a table that events have touched since a moment.
+/// Some columns of a table, a bit each.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Columns(Box<[u64]>);
+
+impl Columns {
+    fn has(&self, column: usize) -> bool {
+        self.0[column / 64] >> (column % 64) & 1 == 1
+    }
+
+    fn add(&mut self, other: &Columns) {
+        self.0.iter_mut().zip(&other.0).for_each(|(bits, other)| *bits |= other);
+    }
+}
+
+/// The rows of a table that events have touched since a moment.
 #[derive(Debug, Default)]
 pub(super) struct Touched {
+    /// Keys of rows that the events tell wholly: what they hold, or that they are gone.
     keys: HashSet<u128>,
+    /// Of rows whose events lack columns (minimal row images): those that they have.
+    parts: HashMap<u128, Columns>,
     /// There was an event whose key could not be told, or there were too many.
     pub(super) void: bool,
     /// There was an event at all.
@@ -51,36 +91,76 @@ pub(super) struct Touched {
 }
 
 impl Touched {
-    pub(super) fn is_empty(&self) -> bool {
-        self.keys.is_empty()
+    fn is_empty(&self) -> bool {
+        self.keys.is_empty() && self.parts.is_empty()
     }
 
-    /// Takes the events of a batch of the table whose key has these columns.
-    pub(super) fn take(&mut self, batch: &Batch, names: &[String], hasher: &mut Hasher) {
+    /// Takes the events of a batch of `table`, whose key has these columns.
+    pub(super) fn take(&mut self, batch: &Batch, table: &TableSchema, key: &[String], hasher: &mut Hasher) {
         self.any |= batch.rows() > 0;
         if self.void {
             return;
         }
-        let columns: Option<Vec<usize>> = names.iter().map(|name| batch.table.column(name)).collect();
-        let Some(columns) = columns else {
-            self.void = true;
-            return;
+        if self.take_all(batch, table, key, hasher).is_none() || self.keys.len() + self.parts.len() > MOST {
+            *self = Touched { void: true, any: self.any, ..Touched::default() };
+        }
+    }
+
+    /// `None` if a row's key cannot be told.
+    fn take_all(&mut self, batch: &Batch, table: &TableSchema, key: &[String], hasher: &mut Hasher) -> Option<()> {
+        let key: Vec<usize> = key.iter().map(|name| batch.table.column(name)).collect::<Option<_>>()?;
+        let of_table = |column: &forebay_model::Column| table.column(&column.name);
+        // the places that the batch's columns have in `table`
+        let places: Vec<Option<usize>> = match batch.absent.is_empty() {
+            true => Vec::new(),
+            false => batch.table.columns.iter().map(of_table).collect(),
         };
+        let told = |row: usize| -> Option<Columns> {
+            let lacks = |column: usize| batch.is_absent(column, row) && !batch.is_partial(column, row);
+            if !(0..places.len()).any(|column| !key.contains(&column) && lacks(column)) {
+                return None;
+            }
+            let mut bits = vec![0; table.columns.len().div_ceil(64)];
+            let there = places.iter().enumerate().filter(|(column, _)| !lacks(*column));
+            there.filter_map(|(_, place)| *place).for_each(|place| bits[place / 64] |= 1 << (place % 64));
+            Some(Columns(bits.into()))
+        };
+        let mut before = None;
         for row in 0..batch.rows() {
-            match hasher.key(batch, &columns, row) {
-                Some(key) => {
-                    self.keys.insert(key);
+            let own = hasher.key(batch, &key, row);
+            match batch.kinds[row] {
+                // what became of the row its after image says
+                Kind::Before => before = Some(own?),
+                Kind::After => {
+                    let was = before.take()?;
+                    // an image without the key: it is the before image's
+                    let is = own.unwrap_or(was);
+                    if is != was {
+                        self.whole(was);
+                    }
+                    self.tell(is, told(row));
                 }
-                // a minimal after image without the key: it is the before image's
-                None if batch.kinds[row] == Kind::After => {}
-                None => self.void = true,
+                Kind::Insert | Kind::Snapshot => self.tell(own?, told(row)),
+                Kind::Delete => self.whole(own?),
             }
         }
-        if self.keys.len() > MOST {
-            self.void = true;
-        }
-        if self.void {
-            self.keys = HashSet::new();
+        Some(())
+    }
+
+    fn whole(&mut self, key: u128) {
+        self.parts.remove(&key);
+        self.keys.insert(key);
+    }
+
+    /// An image tells these columns of a row, or all.
+    fn tell(&mut self, key: u128, told: Option<Columns>) {
+        match told {
+            None => self.whole(key),
+            // an event before has told the others
+            Some(_) if self.keys.contains(&key) => {}
+            Some(told) => {
+                self.parts.entry(key).and_modify(|all| all.add(&told)).or_insert(told);
+            }
         }
     }
 }
@@ -153,35 +233,91 @@ mod tests {
         }
     }
 
-    fn kept(events: &Batch, chunk: &Batch) -> Vec<bool> {
+    const KEY: [&str; 2] = ["s", "n"];
+
+    fn touch(touched: &mut Touched, events: &Batch, key: &[&str], hasher: &mut Hasher) {
+        let key: Vec<String> = key.iter().map(|&name| name.to_owned()).collect();
+        touched.take(events, &events.table, &key, hasher);
+    }
+
+    fn kept(events: &Batch, chunk: &Batch) -> Vec<String> {
         let (mut hasher, mut touched) = (Hasher::default(), Touched::default());
-        touched.take(events, &["s".into(), "n".into()], &mut hasher);
+        touch(&mut touched, events, &KEY, &mut hasher);
         assert!(!touched.void && touched.any);
-        hasher.untouched(chunk, &[1, 0], &touched)
+        let left = hasher.untold(chunk.clone(), &[1, 0], &touched);
+        left.check();
+        let (numbers, texts) =
+            (left.columns[0].as_primitive::<arrow_array::types::Int32Type>(), left.columns[1].as_string::<i32>());
+        (0..left.rows()).map(|row| format!("{}{}", numbers.value(row), texts.value(row))).collect()
     }
 
     #[test]
     fn rows_of_both_images_are_touched() {
         let chunk = batch(&[(Kind::Snapshot, 1, "a"), (Kind::Snapshot, 1, "A"), (Kind::Snapshot, 2, "a")]);
         let events = batch(&[(Kind::Before, 1, "a"), (Kind::After, 2, "a"), (Kind::Delete, 7, "")]);
-        assert_eq!(kept(&events, &chunk), [false, true, false]);
+        assert_eq!(kept(&events, &chunk), ["1A"]);
         let events = batch(&[(Kind::Insert, 1, "A")]);
-        assert_eq!(kept(&events, &chunk), [true, false, true]);
+        assert_eq!(kept(&events, &chunk), ["1a", "2a"]);
+    }
+
+    fn absent<const N: usize>(bits: [bool; N]) -> Option<BooleanBuffer> {
+        Some(BooleanBuffer::from_iter(bits))
     }
 
     #[test]
     fn an_event_without_its_key_voids_the_chunk() {
         let (mut hasher, mut touched) = (Hasher::default(), Touched::default());
         let mut update = batch(&[(Kind::Before, 1, "a"), (Kind::After, 0, "")]);
-        let absent = |bits: [bool; 2]| Some(BooleanBuffer::from_iter(bits));
         update.absent = vec![absent([false, true]), absent([false, true])];
-        touched.take(&update, &["n".into()], &mut hasher);
+        touch(&mut touched, &update, &["n"], &mut hasher);
         assert!(!touched.void && !touched.is_empty());
         update.absent = vec![absent([true, false]), None];
-        touched.take(&update, &["n".into()], &mut hasher);
+        touch(&mut touched, &update, &["n"], &mut hasher);
         assert!(touched.void);
         let mut touched = Touched::default();
-        touched.take(&update, &["gone".into()], &mut hasher);
+        touch(&mut touched, &update, &["gone"], &mut hasher);
         assert!(touched.void);
+    }
+
+    /// What is left of rows 1, 2 and 3, whose key is `n`, behind these events. `.` = an event lacks the text, `?` = it is partial.
+    fn left(events: &[(Kind, i32, &str)]) -> String {
+        let (mut hasher, mut touched) = (Hasher::default(), Touched::default());
+        let mut events = batch(events);
+        let texts = events.columns[1].as_string::<i32>().clone();
+        let is = |what: &'static str| texts.iter().map(move |text| text == Some(what));
+        let lacking: BooleanBuffer = is(".").zip(is("?")).map(|(absent, partial)| absent || partial).collect();
+        let lacks: BooleanBuffer = is(".").collect();
+        leave_out(&mut events, 1, lacks);
+        events.absent[1] = Some(lacking);
+        touch(&mut touched, &events, &["n"], &mut hasher);
+        let mut chunk = batch(&[(Kind::Snapshot, 1, "a"), (Kind::Snapshot, 2, "b"), (Kind::Snapshot, 3, "c")]);
+        // a column that no event has
+        let more = Column { name: "m".into(), ..chunk.table.columns[1].clone() };
+        let mut table = (*chunk.table).clone();
+        table.columns.push(more);
+        chunk.table = table.shared();
+        chunk.columns.push(chunk.columns[1].clone());
+        let rows = hasher.untold(chunk, &[0], &touched);
+        rows.check();
+        let cell = |column: usize, row: usize| match rows.is_absent(column, row) {
+            true => ".",
+            false => rows.columns[column].as_string::<i32>().value(row),
+        };
+        let numbers = rows.columns[0].as_primitive::<arrow_array::types::Int32Type>();
+        let row = |row| format!("{}{}", numbers.value(row), cell(1, row));
+        (0..rows.rows()).map(row).collect::<Vec<_>>().join(" ")
+    }
+
+    #[test]
+    fn a_chunk_tells_what_events_lack() {
+        use Kind::*;
+        assert_eq!(left(&[(Before, 2, "."), (After, 2, "x")]), "1a 3c", "told wholly");
+        assert_eq!(left(&[(Before, 2, "."), (After, 2, ".")]), "1a 2b 3c", "nothing told");
+        assert_eq!(left(&[(Before, 2, "."), (After, 2, "?")]), "1a 3c", "what it was it is not any more");
+        assert_eq!(left(&[(Before, 2, "."), (After, 2, "."), (Delete, 2, ".")]), "1a 3c", "gone");
+        assert_eq!(left(&[(Delete, 2, "."), (Insert, 2, ".")]), "1a 3c", "another row");
+        assert_eq!(left(&[(Insert, 2, "x"), (Before, 2, "."), (After, 2, ".")]), "1a 3c", "told before");
+        assert_eq!(left(&[(Before, 2, "."), (After, 9, ".")]), "1a 3c", "moved away");
+        assert_eq!(left(&[(Before, 9, "."), (After, 2, ".")]), "1a 2b 3c", "moved here");
     }
 }

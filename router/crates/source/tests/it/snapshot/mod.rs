@@ -1,6 +1,7 @@
 //! Snapshots beside the stream.
 
 mod came;
+mod images;
 mod keys;
 mod random;
 mod refused;
