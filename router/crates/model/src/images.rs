@@ -71,7 +71,8 @@ pub fn keep_images(batch: &Batch, keep: &[bool]) -> Kept {
 /// If it has not.
 pub fn leave_out(batch: &mut Batch, column: usize, cells: BooleanBuffer) {
     let mask = BooleanArray::new(cells, None);
-    batch.columns[column] = nullif(batch.columns[column].as_ref(), &mask).expect("a mask of the column's length");
+    batch.columns[column] =
+        nullif(batch.columns[column].as_ref(), &mask).expect("a mask of the column's length");
     batch.absent.resize(batch.columns.len(), None);
     let were = batch.absent[column].take();
     batch.absent[column] = Some(were.map_or_else(|| mask.values().clone(), |were| &were | mask.values()));

@@ -18,6 +18,8 @@ pub enum Cell {
     Null,
     /// Not in the row image.
     Absent,
+    /// Changed to what is not known; of texts.
+    Partial,
     /// Whatever is laid out as a signed integer, dates and times included.
     Int(i64),
     /// BIGINT UNSIGNED and BIT.
@@ -127,7 +129,8 @@ pub fn batch<'a>(table: &Arc<TableSchema>, changes: impl Iterator<Item = &'a Cha
         .collect();
     let absent = (0..table.columns.len())
         .map(|i| {
-            let bits: Vec<bool> = rows.iter().map(|row| row[i] == Cell::Absent).collect();
+            let bits: Vec<bool> =
+                rows.iter().map(|row| matches!(row[i], Cell::Absent | Cell::Partial)).collect();
             bits.contains(&true).then(|| BooleanArray::from(bits).values().clone())
         })
         .collect();
@@ -165,7 +168,7 @@ fn array<'a>(ty: &ColumnType, cells: impl Iterator<Item = &'a Cell>) -> ArrayRef
             let builder = Decimal256Builder::new().with_data_type(ty.layout());
             build!(builder, Cell::Decimal(text) => digits(text))
         }
-        DataType::Utf8 => build!(StringBuilder::new(), Cell::Text(text) => text),
+        DataType::Utf8 => build!(StringBuilder::new(), Cell::Text(text) => text, Cell::Partial => "null"),
         DataType::Binary => build!(BinaryBuilder::new(), Cell::Bytes(bytes) => bytes),
         other => panic!("no column is laid out as {other}"),
     }

@@ -23,7 +23,6 @@ forebay_model::codes! {
     BINLOG_FORMAT = "mysql.binlog_format", Fatal, "The binlog holds statements instead of rows.";
     ROW_IMAGE = "mysql.row_image", Fatal, "The binlog does not hold whole row images.";
     ROW_METADATA = "mysql.row_metadata", Fatal, "The binlog does not name the columns of its rows.";
-    PARTIAL_JSON = "mysql.partial_json", Fatal, "The binlog holds differences of JSON values, and not the values before.";
     GTID_OFF = "mysql.gtid_off", Fatal, "The server gives its transactions no GTIDs.";
     PRIVILEGE = "mysql.privilege", Fatal, "The account lacks a privilege that the source needs.";
     SERVER_ID = "mysql.server_id", Fatal, "The source's server id is the server's own.";

@@ -14,7 +14,7 @@ use forebay_model::{Batch, Column, ColumnType, keep_images, split_key_changes};
 
 use crate::apply::{Applied, Place, Reject};
 use crate::bindings as wit;
-use crate::gather::absent;
+use crate::gather::{absent, partial};
 use crate::instance::MESSAGE;
 use crate::plan::{Checked, From};
 use crate::plugin_log::clean;
@@ -72,7 +72,7 @@ impl Piece {
             let cells = computed.of.map(|index| batch.columns[index].slice(rows.start, rows.len()));
             let absent = computed.of.and_then(|index| absent(batch, index, &rows));
             let named = |problem: String| format!("column `{}`: {problem}", computed.column.name);
-            scattered.push(match (came, cells) {
+            let made = match (came, cells) {
                 (Some(came), cells) => {
                     let read = computed.of.is_some_and(|index| checked.reads.contains(&index));
                     let before = Before {
@@ -86,6 +86,12 @@ impl Piece {
                 }
                 (None, Some(array)) if computed.optional => Scattered { array, absent },
                 (None, _) => return Err(named("no cells came back".to_owned())),
+            };
+            // what is made of a value that is not known is not known either
+            let of = computed.of.as_ref().map_or(&checked.reads[..], std::slice::from_ref);
+            scattered.push(match partial(batch, of, &rows) {
+                Some(unknown) => made.partial(&unknown, &computed.column.ty).map_err(named)?,
+                None => made,
             });
         }
         Ok(Piece { start: rows.start, columns: scattered, keep, rejects, routing })

@@ -55,6 +55,19 @@ pub(crate) fn absent(batch: &Batch, column: usize, rows: &Range<usize>) -> Optio
     (bits.count_set_bits() > 0).then_some(bits)
 }
 
+/// The images among some with a cell of these columns that has changed to what is not known, if there are any.
+pub(crate) fn partial(batch: &Batch, columns: &[usize], rows: &Range<usize>) -> Option<BooleanBuffer> {
+    let of = |&column: &usize| {
+        let absent = absent(batch, column, rows)?;
+        let bits = match batch.columns[column].slice(rows.start, rows.len()).nulls() {
+            Some(nulls) => &absent & nulls.inner(),
+            None => absent,
+        };
+        (bits.count_set_bits() > 0).then_some(bits)
+    };
+    columns.iter().filter_map(of).reduce(|all, bits| &all | &bits)
+}
+
 impl Gathered {
     /// Takes the images `rows` of the columns `reads`.
     pub(crate) fn new(batch: &Batch, rows: &Range<usize>, reads: &[usize], kinds: bool) -> Gathered {

@@ -9,9 +9,12 @@ use std::sync::Arc;
 use arrow_array::types::{
     Decimal128Type, Decimal256Type, Float32Type, Float64Type, Int32Type, Int64Type, UInt64Type,
 };
-use arrow_array::{Array as _, ArrayRef, ArrowPrimitiveType, BinaryArray, PrimitiveArray, StringArray};
-use arrow_buffer::{BooleanBuffer, Buffer, NullBuffer, OffsetBuffer, ScalarBuffer};
+use arrow_array::{
+    Array as _, ArrayRef, ArrowPrimitiveType, BinaryArray, BooleanArray, PrimitiveArray, Scalar, StringArray,
+};
+use arrow_buffer::{BooleanBuffer, Buffer, NullBuffer, OffsetBuffer, ScalarBuffer, i256};
 use arrow_schema::DataType;
+use arrow_select::zip::zip;
 use forebay_model::{Column, ColumnType};
 use serde::de::IgnoredAny;
 
@@ -37,6 +40,38 @@ pub(crate) struct Scattered {
     pub(crate) array: ArrayRef,
     /// Which cells are absent, if any.
     pub(crate) absent: Option<BooleanBuffer>,
+}
+
+impl Scattered {
+    /// The same where cells of these images that are absent have changed to what is not known.
+    #[cold]
+    pub(crate) fn partial(self, images: &BooleanBuffer, ty: &ColumnType) -> Result<Scattered, String> {
+        let Some(absent) = self.absent.clone() else { return Ok(self) };
+        let cells = BooleanArray::new(&absent & images, None);
+        let array =
+            zip(&cells, &Scalar::new(no_value(ty)), &self.array).map_err(|error| error.to_string())?;
+        Ok(Scattered { array, absent: Some(absent) })
+    }
+}
+
+/// What stands in the place of a value that is not known, one cell.
+fn no_value(ty: &ColumnType) -> ArrayRef {
+    let layout = ty.layout();
+    match layout {
+        DataType::Int32 => numbers::<Int32Type>(vec![0], None),
+        DataType::Int64 => numbers::<Int64Type>(vec![0], None),
+        DataType::UInt64 => numbers::<UInt64Type>(vec![0], None),
+        DataType::Float32 => numbers::<Float32Type>(vec![0.0], None),
+        DataType::Float64 => numbers::<Float64Type>(vec![0.0], None),
+        DataType::Decimal128(..) => {
+            Arc::new(PrimitiveArray::<Decimal128Type>::from(vec![0]).with_data_type(layout))
+        }
+        DataType::Decimal256(..) => {
+            Arc::new(PrimitiveArray::<Decimal256Type>::from(vec![i256::ZERO]).with_data_type(layout))
+        }
+        DataType::Binary => Arc::new(BinaryArray::from(vec![&b""[..]])),
+        _ => Arc::new(StringArray::from(vec![if *ty == ColumnType::Json { "null" } else { "" }])),
+    }
 }
 
 /// Takes a column that came back for `want`.

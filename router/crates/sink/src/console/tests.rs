@@ -86,6 +86,7 @@ fn values_look_as_mysql_prints_them() {
         (ColumnType::Binary, Cell::Bytes(vec![0, 255]), "0x00ff"),
         (ColumnType::Text, Cell::Null, "NULL"),
         (ColumnType::Text, Cell::Absent, "."),
+        (ColumnType::Json, Cell::Partial, "?"),
     ];
     for (ty, cell, expected) in cases {
         let t = table("t", &[("v", ty.clone())]);

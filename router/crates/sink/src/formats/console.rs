@@ -49,7 +49,9 @@ pub(crate) fn event(batch: &Batch, event: &ChangeEvent, prefix: &str, paint: Pai
         out.push(b"[");
         for (i, column) in batch.columns.iter().enumerate() {
             out.push(if i == 0 { b"" } else { b", " });
-            if batch.is_absent(i, row as usize) {
+            if batch.is_partial(i, row as usize) {
+                out.push(b"?");
+            } else if batch.is_absent(i, row as usize) {
                 out.push(b".");
             } else {
                 value(column, &batch.table.columns[i].ty, row as usize, out);

@@ -14,7 +14,7 @@ use forebay_model::{Batch, Block, Fault, Gtid, Origin, Run, TableSchema, Txn};
 use super::Limits;
 use super::binlog::{Header, RowsHead, kinds};
 use super::cursor::Garbled;
-use super::decode::{Filling, Plan, Present, Size, Unread, WrongText};
+use super::decode::{Filling, Plan, Present, Size, WrongText};
 use crate::codes;
 
 /// Tables whose last size is remembered.
@@ -145,8 +145,8 @@ impl Building {
         head: &RowsHead<'_>,
         (pos, file, open): (u64, &str, &Opened),
         resume: Resume,
-    ) -> Result<Option<Resume>, Unread> {
-        let Some((before, after)) = RowsHead::kind_of(header.kind) else { return Err(Unread::Garbled) };
+    ) -> Result<Option<Resume>, Garbled> {
+        let Some((before, after)) = RowsHead::kind_of(header.kind) else { return Err(Garbled) };
         let partial = header.kind == kinds::PARTIAL_UPDATE_ROWS;
         let mut bytes = head.images.get(resume.at..).ok_or(Garbled)?;
         if bytes.is_empty() {
@@ -185,7 +185,7 @@ impl Building {
             }
             // an image of no bytes would never end
             if bytes.len() == left {
-                return Err(Unread::Garbled);
+                return Err(Garbled);
             }
             self.bytes += left - bytes.len();
             left = bytes.len();

@@ -15,7 +15,9 @@ pub(crate) fn row(batch: &Batch, row: usize) -> String {
 /// The values of a row.
 pub(crate) fn cells(batch: &Batch, row: usize) -> Vec<String> {
     let cells = batch.table.columns.iter().zip(&batch.columns).enumerate().map(|(i, (column, array))| {
-        if batch.is_absent(i, row) {
+        if batch.is_partial(i, row) {
+            "partial".into()
+        } else if batch.is_absent(i, row) {
             "absent".into()
         } else {
             cell(&column.ty, array, row).unwrap_or("NULL".into())

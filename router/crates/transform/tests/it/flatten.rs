@@ -59,3 +59,37 @@ async fn paths_become_columns() {
     let said: Vec<_> = applied.rejects.iter().map(|reject| (reject.event, &*reject.reason)).collect();
     assert_eq!(said, [(1, "what stands at $.customer.id is no bigint")]);
 }
+
+#[tokio::test]
+async fn what_is_made_of_a_value_that_is_not_known_is_not_known_either() {
+    let table = table(vec![id_column(), column("payload", ColumnType::Json, true, "json")]);
+    let ids: ArrayRef = Arc::new(Int32Array::from(vec![1, 1, 1, 1]));
+    // before: absent; after: partial, then absent, absent
+    let documents = StringArray::from(vec![None, Some("null"), None, None]);
+    let mut input = batch(&table, vec![Before, After, Before, After], vec![ids, Arc::new(documents)]);
+    input.absent = vec![None, Some(BooleanBuffer::new_set(4))];
+    assert!(input.is_partial(1, 1) && !input.is_partial(1, 3));
+    let paths = r#""n": {"path": "$.n", "type": "bigint"}, "d": {"path": "$.d", "type": "decimal(50,2)"},
+        "t": {"path": "$.t", "type": "varchar(9)"}, "j": {"path": "$.j", "type": "json"}"#;
+    let limits = Limits::default();
+    for (name, config) in [
+        ("flatten", format!(r#"{{"column": "payload", "on_error": "reject", "paths": {{{paths}}}}}"#)),
+        (
+            "flatten",
+            format!(r#"{{"column": "payload", "on_error": "null", "drop": true, "paths": {{{paths}}}}}"#),
+        ),
+        ("columns", r#"{"rename": {"payload": "p"}}"#.to_owned()),
+        ("mask", r#"{"columns": {"payload": {"text": "\"x\""}}}"#.to_owned()),
+    ] {
+        let mut binding = plugin(name).bind("test", &table, &config, &limits).await.unwrap();
+        let applied = binding.apply(&input, &place()).await.unwrap();
+        applied.batch.check();
+        let columns = 1..applied.batch.columns.len();
+        assert!(!columns.is_empty() && applied.rejects.is_empty(), "{config}");
+        for column in columns {
+            let partial: Vec<bool> = (0..4).map(|row| applied.batch.is_partial(column, row)).collect();
+            assert_eq!(partial, [false, true, false, false], "{config}, column {column}");
+            assert!((0..4).all(|row| applied.batch.is_absent(column, row)), "{config}");
+        }
+    }
+}

@@ -82,6 +82,8 @@ pub(super) struct View<'a> {
     spans: Vec<(Spans<'a>, usize)>,
     /// Room for everything else of one image.
     fixed: usize,
+    /// Columns with cells that have changed to what is not known.
+    partial: Vec<usize>,
 }
 
 impl<'a> View<'a> {
@@ -92,6 +94,7 @@ impl<'a> View<'a> {
             columns: Vec::with_capacity(batch.columns.len()),
             spans: Vec::new(),
             fixed: 4,
+            partial: partial(batch),
         };
         for (i, (array, &how)) in batch.columns.iter().zip(&plan.columns).enumerate() {
             let cells = cells(array, how);
@@ -144,6 +147,17 @@ impl<'a> View<'a> {
         Ok(close(buf, start, at))
     }
 
+    /// The columns whose value has changed to what is not known, as JSON; nothing if there are none.
+    #[inline]
+    pub(super) fn partial(&self, row: usize) -> Option<String> {
+        if self.partial.is_empty() {
+            return None;
+        }
+        let columns = self.partial.iter().filter(|&&column| self.batch.is_partial(column, row));
+        let names: Vec<&str> = columns.map(|&c| self.batch.table.columns[c].name.as_str()).collect();
+        (!names.is_empty()).then(|| serde_json::to_string(&names).expect("texts"))
+    }
+
     /// The key's columns as an object, each from `row`, or from `other` where `row` lacks it. `None` if the table has no
     /// key or a date of it may not be written.
     pub(super) fn key(
@@ -163,6 +177,20 @@ impl<'a> View<'a> {
         }
         (at > start).then(|| close(buf, start, at))
     }
+}
+
+/// The columns with partial cells.
+fn partial(batch: &Batch) -> Vec<usize> {
+    // a cell that is absent and no NULL
+    let any = |absent: &BooleanBuffer, array: &ArrayRef| match array.nulls() {
+        Some(nulls) => (absent & nulls.inner()).count_set_bits() > 0,
+        None => absent.count_set_bits() > 0,
+    };
+    let columns = batch.absent.iter().zip(&batch.columns).enumerate();
+    columns
+        .filter(|(_, (absent, array))| absent.as_ref().is_some_and(|absent| any(absent, array)))
+        .map(|(i, _)| i)
+        .collect()
 }
 
 /// Every name begins with a comma: the first one's place is the brace's.

@@ -220,8 +220,10 @@ impl Records<'_> {
         let run = &view.batch.runs[event.run as usize];
         let rows = [event.before, event.after];
         let images = rows.into_iter().flatten().fold(0, |sum, row| sum + view.room(row as usize));
+        let partial = event.after.and_then(|row| view.partial(row as usize));
+        let more = partial.as_ref().map_or(0, String::len);
         let mut at = out.len();
-        let buf = out.room(images + prefix.text.len() + self.tail.len() + ENVELOPE);
+        let buf = out.room(images + prefix.text.len() + self.tail.len() + ENVELOPE + more);
         at = json::put(buf, at, b"{\"before\":");
         at = match event.before {
             Some(row) => view.image(buf, at, row as usize)?,
@@ -248,6 +250,10 @@ impl Records<'_> {
             at = json::put(buf, at, b",\"routing\":\"");
             at = json::put(buf, at, place.as_bytes());
             at = json::put(buf, at, b"\"");
+        }
+        if let Some(names) = partial {
+            at = json::put(buf, at, b",\"partial\":");
+            at = json::put(buf, at, names.as_bytes());
         }
         at = json::put(buf, at, b"},\"transaction\":null,\"op\":\"");
         buf[at] = match event.op {

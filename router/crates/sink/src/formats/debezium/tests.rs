@@ -302,6 +302,44 @@ fn keys_come_from_the_before_image_where_the_after_image_lacks_them() {
 }
 
 #[test]
+fn a_value_that_is_not_known_is_left_out_and_named() {
+    let t = table(
+        "t",
+        &[
+            ("id", int(32, false)),
+            ("do\"c", ColumnType::Json),
+            ("n", ColumnType::Text),
+            ("d", ColumnType::Json),
+        ],
+    );
+    let before = vec![Cell::Int(1), Cell::Absent, Cell::Absent, Cell::Absent];
+    let rendered = |after: Vec<Cell>| {
+        let images = vec![(Kind::Before, before.clone()), (Kind::After, after)];
+        let other = vec![(Kind::Before, before.clone()), (Kind::After, before.clone())];
+        let changes = [(0, images), (1, other)].map(|(event, images)| Change {
+            table: t.clone(),
+            event,
+            part: 0,
+            images,
+        });
+        let block = block(0, 2, &changes);
+        let mut renderer = Renderer::new(&DebeziumConfig::default(), "shop");
+        let (mut records, mut out, mut lines) = (renderer.records(&block, NOW), Text::new(), Vec::new());
+        while records.next(&mut out).unwrap().is_some() {
+            lines.push(serde_json::from_slice::<serde_json::Value>(out.as_bytes()).unwrap());
+            out.clear();
+        }
+        lines
+    };
+    let lines = rendered(vec![Cell::Int(1), Cell::Partial, text("x"), Cell::Partial]);
+    assert_eq!(lines[0]["after"], serde_json::json!({"id": 1, "n": "x"}));
+    assert_eq!(lines[0]["source"]["partial"], serde_json::json!(["do\"c", "d"]));
+    assert_eq!(lines[1]["source"].get("partial"), None);
+    let lines = rendered(vec![Cell::Int(1), text("{}"), text("x"), Cell::Absent]);
+    assert_eq!(lines[0]["source"].get("partial"), None);
+}
+
+#[test]
 fn there_is_room_for_long_values_that_grow() {
     let bytes = || Cell::Bytes(vec![0xff; 100_000]);
     let floats = || Cell::Bytes((-1.234_567_8e-38_f32).to_le_bytes().repeat(25_000));

@@ -122,6 +122,12 @@ impl Filling {
         Ok(())
     }
 
+    /// Notes that a cell of the image that is being taken, whose NULL bits [`null_bits`](Self::null_bits) read, is absent.
+    pub(super) fn leave_out(&mut self, column: usize) {
+        let row = self.kinds.len() * self.plan.bitmap_bytes();
+        self.absent[row + column / 8] |= 1 << (column % 8);
+    }
+
     #[inline(always)]
     pub(super) fn end_image(&mut self, kind: Kind) {
         let row = self.kinds.len();

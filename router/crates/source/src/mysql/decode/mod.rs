@@ -21,7 +21,6 @@ mod tests;
 
 pub(crate) use filling::{Filling, Present, Size, WrongText};
 pub(crate) use native::{GEOMETRIES, geometry_name};
-pub(crate) use partial::Unread;
 pub(crate) use plan::{Plan, text_size};
 
 /// A JSON value by itself, plain and with differences, for tests.

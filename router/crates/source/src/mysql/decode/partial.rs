@@ -16,34 +16,24 @@ use crate::mysql::cursor::{Cursor, Garbled};
 /// The only option: some JSON values may be differences.
 const DIFFERENCES: u64 = 1;
 
-/// Why an image cannot be read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Unread {
-    Garbled,
-    /// The column's value is a difference, and the value before is not there.
-    NoBefore(usize),
-}
-
-impl From<Garbled> for Unread {
-    fn from(_: Garbled) -> Self {
-        Unread::Garbled
-    }
-}
+/// What stands in the place of a value that is not known.
+const UNKNOWN: &[u8] = b"null";
 
 impl Filling {
-    /// Takes the after image that `bytes` begin with; `before` are the bytes of its before image.
+    /// Takes the after image that `bytes` begin with; `before` are the bytes of its before image. A difference from a value that
+    /// is not there is [partial](forebay_model::Batch::is_partial).
     #[cold]
     pub(crate) fn push_partial(
         &mut self,
         before: (Present<'_>, &[u8]),
         present: Present<'_>,
         bytes: &mut &[u8],
-    ) -> Result<(), Unread> {
+    ) -> Result<(), Garbled> {
         let json: Vec<usize> = self.json_columns();
         let mut at = Cursor::new(bytes);
         let options = at.packed()?;
         if options & !DIFFERENCES != 0 {
-            return Err(Unread::Garbled);
+            return Err(Garbled);
         }
         let bits = at.take(if options == 0 { 0 } else { json.len().div_ceil(8) })?;
         *bytes = at.rest();
@@ -60,19 +50,21 @@ impl Filling {
         let row = self.kinds.len();
         let plan = self.plan.clone();
         let some_null = nulls.iter().any(|&b| b != 0);
+        let mut unknown = Vec::new();
         let mut rest = &bytes[..];
         let mut image = Image { bytes: &mut rest, nulls: Bits::new(&nulls), some_null, row };
         for (lane, cells) in plan.lanes.iter().zip(self.cells_mut()) {
             match (&lane.form, cells) {
                 (Form::Json(length), Cells::Var(vars)) => {
                     let differs = &differs[lane.first..];
-                    read_json(vars, *length, lane.first, &mut image, differs)?;
+                    read_json(vars, *length, lane.first, &mut image, differs, &mut unknown)?;
                 }
                 (form, cells) => cells.read(form, lane.first, &mut image)?,
             }
         }
         let left = rest.len();
         *bytes = &bytes[bytes.len() - left..];
+        unknown.into_iter().for_each(|column| self.leave_out(column));
         self.end_image(Kind::After);
         Ok(())
     }
@@ -117,7 +109,8 @@ fn read_json(
     first: usize,
     image: &mut Image<'_, '_>,
     differs: &[Option<Option<&[u8]>>],
-) -> Result<(), Unread> {
+    unknown: &mut Vec<usize>,
+) -> Result<(), Garbled> {
     for (i, (var, differs)) in vars.iter_mut().zip(differs).enumerate() {
         if image.nulls.window(first + i, 1) == 1 {
             continue;
@@ -126,8 +119,11 @@ fn read_json(
         match differs {
             None => json::to_text(value, &mut var.data)?,
             Some(Some(before)) => json::apply(before, value, &mut var.data)?,
-            Some(None) => return Err(Unread::NoBefore(first + i)),
+            Some(None) => {
+                var.data.extend_from_slice(UNKNOWN);
+                unknown.push(first + i);
+            }
         }
     }
-    Ok(end_row(vars, image.row)?)
+    end_row(vars, image.row)
 }

@@ -97,11 +97,10 @@ pub const CHECKS: &[Checked] = &[
         "with MINIMAL the binlog does not name columns: their names are followed through the statements that change tables",
         "`SET PERSIST binlog_row_metadata = 'FULL'`",
     ),
-    demand(
+    advice(
         "binlog_row_value_options",
-        codes::PARTIAL_JSON,
         "`binlog_row_value_options` is empty, or row images are FULL",
-        "differences of JSON values need the values before",
+        "differences of JSON values need the values before; without them consumers are told that a value has changed, and not to what",
         "`SET PERSIST binlog_row_value_options = ''`; then let sessions reconnect",
     ),
     demand(

@@ -45,7 +45,8 @@ pub(super) fn row_image(settings: &Settings) -> Check {
     let left_out = match found.as_str() {
         "FULL" => return Check::ok(id, "binlog_row_image is FULL"),
         "MINIMAL" => {
-            "updates hold the key and the columns that changed, and deletes the key: for sinks the other columns are absent"
+            "updates hold the key and the columns that changed, inserts what the statement named, and deletes the key: for sinks the other \
+             columns are absent"
         }
         "NOBLOB" => {
             "BLOB, TEXT and JSON columns that did not change are absent for sinks, and those of deleted rows"
@@ -60,8 +61,8 @@ pub(super) fn row_image(settings: &Settings) -> Check {
         }
     };
     let finding = format!(
-        "{id} is {found}: {left_out}; filters and transforms do not see them, and a session with \
-         binlog_row_value_options = PARTIAL_JSON would stop the source"
+        "{id} is {found}: {left_out}; filters and transforms do not see them, and what a session with \
+         binlog_row_value_options = PARTIAL_JSON makes of a JSON value is not known: `source.partial` names the column"
     );
     Check::advice(id, finding, "SET PERSIST binlog_row_image = 'FULL'; then let sessions reconnect")
 }
@@ -86,11 +87,11 @@ pub(super) fn row_value_options(settings: &Settings) -> Check {
     if is(settings, id, "PARTIAL_JSON") && !is(settings, "binlog_row_image", "FULL") {
         let image = value(settings, "binlog_row_image");
         let finding = format!(
-            "{id} is PARTIAL_JSON and binlog_row_image {image}: an update that changes a part of a JSON value would hold neither \
-             the value before nor the one after"
+            "{id} is PARTIAL_JSON and binlog_row_image {image}: an update that changes a part of a JSON value holds neither \
+             the value before nor the one after: consumers are told in `source.partial` that it has changed, and not to what"
         );
         let fix = "SET PERSIST binlog_row_value_options = ''; then let sessions reconnect";
-        return Check::fail(id, finding, fix);
+        return Check::advice(id, finding, fix);
     }
     match value(settings, id) {
         "" => Check::ok(id, format!("{id} is empty")),

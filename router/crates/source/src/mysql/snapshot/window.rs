@@ -107,7 +107,13 @@ impl Touched {
     }
 
     /// `None` if a row's key cannot be told.
-    fn take_all(&mut self, batch: &Batch, table: &TableSchema, key: &[String], hasher: &mut Hasher) -> Option<()> {
+    fn take_all(
+        &mut self,
+        batch: &Batch,
+        table: &TableSchema,
+        key: &[String],
+        hasher: &mut Hasher,
+    ) -> Option<()> {
         let key: Vec<usize> = key.iter().map(|name| batch.table.column(name)).collect::<Option<_>>()?;
         let of_table = |column: &forebay_model::Column| table.column(&column.name);
         // the places that the batch's columns have in `table`
@@ -246,8 +252,10 @@ mod tests {
         assert!(!touched.void && touched.any);
         let left = hasher.untold(chunk.clone(), &[1, 0], &touched);
         left.check();
-        let (numbers, texts) =
-            (left.columns[0].as_primitive::<arrow_array::types::Int32Type>(), left.columns[1].as_string::<i32>());
+        let (numbers, texts) = (
+            left.columns[0].as_primitive::<arrow_array::types::Int32Type>(),
+            left.columns[1].as_string::<i32>(),
+        );
         (0..left.rows()).map(|row| format!("{}{}", numbers.value(row), texts.value(row))).collect()
     }
 
@@ -285,12 +293,14 @@ mod tests {
         let mut events = batch(events);
         let texts = events.columns[1].as_string::<i32>().clone();
         let is = |what: &'static str| texts.iter().map(move |text| text == Some(what));
-        let lacking: BooleanBuffer = is(".").zip(is("?")).map(|(absent, partial)| absent || partial).collect();
+        let lacking: BooleanBuffer =
+            is(".").zip(is("?")).map(|(absent, partial)| absent || partial).collect();
         let lacks: BooleanBuffer = is(".").collect();
         leave_out(&mut events, 1, lacks);
         events.absent[1] = Some(lacking);
         touch(&mut touched, &events, &["n"], &mut hasher);
-        let mut chunk = batch(&[(Kind::Snapshot, 1, "a"), (Kind::Snapshot, 2, "b"), (Kind::Snapshot, 3, "c")]);
+        let mut chunk =
+            batch(&[(Kind::Snapshot, 1, "a"), (Kind::Snapshot, 2, "b"), (Kind::Snapshot, 3, "c")]);
         // a column that no event has
         let more = Column { name: "m".into(), ..chunk.table.columns[1].clone() };
         let mut table = (*chunk.table).clone();

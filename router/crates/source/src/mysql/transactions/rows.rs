@@ -5,11 +5,10 @@ use std::sync::Arc;
 use forebay_model::Fault;
 
 use super::{Taken, Transactions};
-use crate::codes;
 use crate::mysql::binlog::{Event, RowsHead, table_of};
 use crate::mysql::blocks::Resume;
 use crate::mysql::cursor::Garbled;
-use crate::mysql::decode::{Plan, Unread};
+use crate::mysql::decode::Plan;
 use crate::mysql::schema::{insert, kept_image};
 
 /// A table map's number that stands for none (the last event of a statement with no rows).
@@ -45,21 +44,9 @@ impl Transactions {
                 self.resume = resume;
                 Ok(Taken::Part)
             }
-            Err(Unread::Garbled) => {
+            Err(Garbled) => {
                 let table = plan.table.full_name();
                 Err(self.garbled(event).cause(format!("in a row of {table}")))
-            }
-            Err(Unread::NoBefore(column)) => {
-                let (table, column) = (plan.table.full_name(), plan.table.columns[column].name.clone());
-                let what = format!(
-                    "the update at {} holds only what changed in {table}.{column}, and not what was there before",
-                    self.at(event)
-                );
-                Err(Fault::new(codes::PARTIAL_JSON, what).fix(format!(
-                    "SET PERSIST binlog_row_value_options = '' (or binlog_row_image = 'FULL'), let sessions reconnect; then skip \
-                     what was written so far with forebay position SOURCE --to now, and read the skipped rows with \
-                     forebay snapshot begin SOURCE (what its tables wrote, {table} among them)"
-                )))
             }
         }
     }

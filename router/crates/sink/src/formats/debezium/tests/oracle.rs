@@ -228,7 +228,7 @@ fn expected(ty: &ColumnType, cell: &Cell, decimal: DecimalMode, time: TimeMode) 
         }
         (_, Cell::Bytes(bytes)) => json!(STANDARD.encode(bytes)),
         (_, Cell::Text(text)) => json!(text),
-        (_, Cell::Absent) => unreachable!("left out"),
+        (_, Cell::Absent | Cell::Partial) => unreachable!("left out"),
     }
 }
 
