@@ -98,20 +98,15 @@ impl Reading {
         }
         in_order(&mut conn).await?;
         conn.query(
-            "SET SESSION autocommit = 1, time_zone = '+00:00', sql_mode = '', character_set_results = NULL, \
-             net_write_timeout = 3600, sql_select_limit = DEFAULT",
+            "SET SESSION time_zone = '+00:00', character_set_results = NULL, net_write_timeout = 3600",
         )
         .await
         .map_err(|e| faults::wire(e, "cannot set up a connection for a snapshot"))?;
         conn.query("SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ")
             .await
             .map_err(|e| faults::wire(e, "cannot set up a connection for a snapshot"))?;
-        // best effort: not every server has these, and a snapshot is right without them
-        for wish in
-            ["max_execution_time = 0", "max_statement_time = 0", "information_schema_stats_expiry = 0"]
-        {
-            let _ = conn.query(&format!("SET SESSION {wish}")).await;
-        }
+        // best effort: not every server has it, and a snapshot is right without it
+        let _ = conn.query("SET SESSION information_schema_stats_expiry = 0").await;
         Ok(conn)
     }
 

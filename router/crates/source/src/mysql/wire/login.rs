@@ -70,7 +70,7 @@ impl Greeting {
 }
 
 impl Conn {
-    /// Connects and logs in.
+    /// Connects, logs in, and [sets the session up](Self::set_up).
     ///
     /// # Errors
     /// One code for each step that can fail.
@@ -114,6 +114,7 @@ impl Conn {
             LoginError::Wire(e) => faults::login(e, &login, config),
             LoginError::Method(fault) => fault,
         })?;
+        conn.set_up().await?;
         Ok(conn)
     }
 

@@ -10,6 +10,7 @@ mod inbox;
 mod login;
 mod prepared;
 mod query;
+mod session;
 mod tls;
 
 use std::io;

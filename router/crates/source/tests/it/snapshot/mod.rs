@@ -7,6 +7,7 @@ mod random;
 mod refused;
 mod renames;
 mod replica;
+mod session;
 mod tables;
 mod values;
 mod writer;
