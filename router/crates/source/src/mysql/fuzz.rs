@@ -63,7 +63,7 @@ pub fn rows(kind: u8, bytes: &[u8]) {
     let kind = if kind % 4 == 3 { kinds::PARTIAL_UPDATE_ROWS } else { kinds::WRITE_ROWS + kind % 4 };
     let Ok(map) = TableMap::parse(map, false) else { return };
     let (Ok(plan), Ok(head)) = (Plan::new(&map), RowsHead::parse(kind, rows)) else { return };
-    if head.columns != plan.table.columns.len() {
+    if head.columns != plan.width() {
         return;
     }
     let mut filling = Filling::new(Arc::new(plan), &Size::default());

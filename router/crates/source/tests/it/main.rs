@@ -4,6 +4,7 @@ mod charsets;
 mod differ;
 mod doctor;
 mod failover;
+mod hashes;
 mod mariadb;
 mod mariadb_xa;
 mod position;

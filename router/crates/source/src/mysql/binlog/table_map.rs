@@ -105,6 +105,12 @@ pub(crate) struct TableMap {
     pub(crate) full: bool,
     /// Whether it says which numbers are unsigned (MariaDB may leave it out).
     pub(crate) signedness: bool,
+    /// Columns behind the others that no SELECT shows, of 64 bits each: MariaDB keeps a hash in one for each UNIQUE key that is too long
+    /// for an index. Where columns have no names, they are among [`columns`](Self::columns) until a version of the table
+    /// tells them apart.
+    pub(crate) hidden: usize,
+    /// Whether MariaDB wrote it.
+    pub(crate) mariadb: bool,
     /// What table and columns were called before; told by the history, not by the table map.
     pub(crate) lineage: Lineage,
 }
@@ -124,6 +130,20 @@ fn name<'a>(at: &mut Cursor<'a>) -> Result<&'a str, Garbled> {
     Ok(name)
 }
 
+/// What the names of hidden columns begin with; a number follows.
+const HASH: &str = "DB_ROW_HASH_";
+
+fn is_number(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit())
+}
+
+impl RawColumn {
+    /// Whether it may be a hidden one.
+    pub(crate) fn may_be_hash(&self) -> bool {
+        self.code == types::LONGLONG && self.nullable
+    }
+}
+
 impl TableMap {
     /// Of MariaDB or of MySQL: they count differently which columns have a character set.
     pub(crate) fn parse(body: &[u8], mariadb: bool) -> Result<Self, Garbled> {
@@ -139,7 +159,7 @@ impl TableMap {
         let codes = at.take(count)?;
         let mut meta = Cursor::new(at.packed_bytes()?);
         let nullable = at.take(count.div_ceil(8))?;
-        let mut map = TableMap { database, table, ..Default::default() };
+        let mut map = TableMap { database, table, mariadb, ..Default::default() };
         for (i, &code) in codes.iter().enumerate() {
             let nullable = nullable[i / 8] >> (i % 8) & 1 == 1;
             let mut column = RawColumn { code, nullable, ..Default::default() };
@@ -155,7 +175,18 @@ impl TableMap {
             map.columns.push(column);
         }
         map.optional(at, if mariadb { is_text_of_mariadb } else { is_text })?;
+        if map.full && mariadb {
+            let named = |column: &RawColumn| column.name.strip_prefix(HASH).is_some_and(is_number);
+            let hashes = map.columns.iter().rev().take_while(|c| c.may_be_hash() && named(c)).count();
+            map.hide(hashes);
+        }
         Ok(map)
+    }
+
+    /// Takes the last columns for hidden ones.
+    pub(crate) fn hide(&mut self, columns: usize) {
+        self.columns.truncate(self.columns.len().saturating_sub(columns));
+        self.hidden = columns;
     }
 
     /// The optional metadata: a type, a length and a value for each field.

@@ -168,7 +168,7 @@ impl Filling {
     /// answers bits for all columns: an absent cell is a NULL too.
     #[cold]
     fn spread(&mut self, row: usize, present: &[u8], bytes: &mut &[u8]) -> Result<Vec<u8>, Garbled> {
-        let (width, columns) = (self.plan.bitmap_bytes(), self.plan.table.columns.len());
+        let (width, columns) = (self.plan.bitmap_bytes(), self.plan.width());
         let bit = |bits: &[u8], at: usize| bits[at / 8] >> (at % 8) & 1 == 1;
         let here = (0..columns).filter(|&c| bit(present, c)).count();
         let (compact, rest) = bytes.split_at_checked(here.div_ceil(8)).ok_or(Garbled)?;
@@ -255,6 +255,7 @@ impl Filling {
                 }
             }
         }
+        arrays.truncate(columns);
         let batch = Batch {
             table: self.plan.table.clone(),
             kinds: tight(self.kinds),

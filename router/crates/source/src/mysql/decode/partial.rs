@@ -39,7 +39,7 @@ impl Filling {
         *bytes = at.rest();
         let values = if options == 0 { Vec::new() } else { self.json_values(before.0, before.1)? };
         // none: it is not a difference; some: the value before, if there is one
-        let mut differs = vec![None; self.plan.table.columns.len()];
+        let mut differs = vec![None; self.plan.width()];
         for (nth, &column) in json.iter().enumerate() {
             if bits.get(nth / 8).is_some_and(|b| b >> (nth % 8) & 1 == 1) {
                 differs[column] = Some(values.get(column).copied().flatten());
@@ -80,7 +80,7 @@ impl Filling {
         present: Present<'_>,
         image: &'a [u8],
     ) -> Result<Vec<Option<&'a [u8]>>, Garbled> {
-        let columns = self.plan.table.columns.len();
+        let columns = self.plan.width();
         let bit = |bits: &[u8], at: usize| bits[at / 8] >> (at % 8) & 1 == 1;
         let here = |column| match present {
             Present::All => true,

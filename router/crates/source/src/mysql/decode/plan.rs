@@ -27,6 +27,8 @@ pub(crate) struct Plan {
     pub(super) lanes: Vec<Lane>,
     /// For each column: bytes, where the layout is not text.
     pub(super) is_bytes: Vec<bool>,
+    /// Columns behind those of the table, which are read and given to nobody.
+    hidden: usize,
 }
 
 /// Why a column cannot be read.
@@ -58,6 +60,10 @@ impl Plan {
                 _ => lanes.push(Lane { form, first: i, count: 1 }),
             }
         }
+        if map.hidden > 0 {
+            // a lane of their own: it is the last one
+            lanes.push(Lane { form: Form::U64, first: columns.len(), count: map.hidden });
+        }
         let is_bytes = columns
             .iter()
             .map(|c| matches!(c.ty, ColumnType::Binary | ColumnType::Geometry | ColumnType::Vector));
@@ -69,13 +75,19 @@ impl Plan {
             key: map.key.clone(),
             lineage: map.lineage.clone(),
         };
-        Ok(Plan { table: table.shared(), lanes, is_bytes })
+        Ok(Plan { table: table.shared(), lanes, is_bytes, hidden: map.hidden })
     }
 
-    /// Bytes of a bitmap with a bit for each column.
+    /// Columns of a row in the binlog.
+    #[inline]
+    pub(crate) fn width(&self) -> usize {
+        self.is_bytes.len() + self.hidden
+    }
+
+    /// Bytes of a bitmap with a bit for each of them.
     #[inline]
     pub(crate) fn bitmap_bytes(&self) -> usize {
-        self.is_bytes.len().div_ceil(8)
+        self.width().div_ceil(8)
     }
 }
 

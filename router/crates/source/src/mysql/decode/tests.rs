@@ -27,7 +27,7 @@ fn decode(map: &[u8], rows: &[u8]) -> Result<forebay_model::Batch, String> {
     let map = TableMap::parse(map, false).map_err(|e| format!("{e:?}"))?;
     let plan = Arc::new(Plan::new(&map).map_err(|e| e.to_string())?);
     let head = RowsHead::parse(kinds::WRITE_ROWS, rows).map_err(|e| format!("{e:?}"))?;
-    if head.columns != plan.table.columns.len() {
+    if head.columns != plan.width() {
         return Err("another number of columns".into());
     }
     let mut filling = Filling::new(plan, &Size::default());

@@ -145,7 +145,7 @@ pub(super) fn alter(old: &Version, clauses: &[Clause], database: Option<&str>) -
     if columns.is_empty() {
         return unclear("ALTER TABLE leaves no columns");
     }
-    let mut version = Version::new(columns, key, charset);
+    let mut version = Version { hidden: old.hidden, ..Version::new(columns, key, charset) };
     version.keep_key();
     version.descend(old, &renamed);
     Ok(Altered { version, renamed, to })

@@ -66,7 +66,7 @@ impl Definition {
         }
         let name = |&i: &u32| schema.columns.get(i as usize).map(|c| c.name.clone());
         let key = schema.key.iter().filter_map(name).collect();
-        let version = Version::new(columns, key, None);
+        let version = Version { hidden: None, ..Version::new(columns, key, None) };
         Ok(Definition::of((schema.database.clone(), schema.table.clone()), version))
     }
 

@@ -150,6 +150,7 @@ impl History {
                                 && altered.version.versioned == old.versioned;
                             altered.version.proved = same && old.proved;
                         }
+                        self.rehash(&mut altered.version);
                         let to = altered.to.map(|to| match to.database {
                             Some(database) => self.key(&database, &to.table),
                             None => self.key(&key.0, &to.table),
@@ -194,6 +195,12 @@ impl History {
             }
             Statement::Untouched(table) => {
                 let key = key(self, &table);
+                if let Some(mut version) =
+                    self.tables.get(&key).cloned().flatten().filter(|_| self.modes.mariadb)
+                {
+                    self.rehash(&mut version);
+                    self.set(key.clone(), Some(version));
+                }
                 told.push(Told { key, change: Change::of("alter") });
             }
             Statement::Database { name, charset, create } => {
@@ -234,6 +241,14 @@ impl History {
                 let charset = charset.or_else(|| self.databases.get(&key.0).cloned());
                 Ok(Version::created(&elements, charset))
             }
+        }
+    }
+
+    /// A statement may have made or dropped a UNIQUE key that is too long for an index, or one may be so now: of MariaDB, the rows
+    /// or the server must say how many.
+    fn rehash(&self, version: &mut Version) {
+        if self.modes.mariadb {
+            (version.hidden, version.proved) = (None, false);
         }
     }
 

@@ -152,6 +152,23 @@ async fn read(conn: &mut Conn, config: &Config, one: Option<&Key>) -> Result<Cat
             version.key.push(column.clone());
         }
     }
+    if catalog.modes.mariadb {
+        let hashes = conn
+            .query(&format!(
+                "SELECT TABLE_SCHEMA, TABLE_NAME, COUNT(DISTINCT INDEX_NAME) \
+                 FROM information_schema.STATISTICS JOIN information_schema.TABLES USING (TABLE_SCHEMA, TABLE_NAME) \
+                 WHERE INDEX_TYPE = 'HASH' AND NON_UNIQUE = 0 AND ENGINE <> 'MEMORY' \
+                 AND TABLE_SCHEMA NOT IN {system}{of_one} GROUP BY TABLE_SCHEMA, TABLE_NAME"
+            ))
+            .await?;
+        for row in hashes.rows {
+            let [Some(database), Some(table), Some(count)] = &row[..] else { continue };
+            let key = name(&catalog, database, table);
+            if let Some(version) = catalog.tables.get_mut(&key) {
+                version.hidden = count.parse().ok();
+            }
+        }
+    }
     catalog.tables.values_mut().for_each(|v| v.proved = true);
     // who may not see the columns sees no table
     catalog.tables.retain(|_, v| !v.columns.is_empty());

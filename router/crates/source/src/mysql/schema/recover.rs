@@ -261,7 +261,7 @@ impl Recovery {
         let plan = Arc::new(Plan::new(&whole)?);
         let body = bytes(4);
         let head = RowsHead::parse(kind, body).map_err(|_| damaged(&self.key))?;
-        if head.columns != plan.table.columns.len() {
+        if head.columns != plan.width() {
             return Err(damaged(&self.key));
         }
         let header = Header { kind, seconds, server_id: from.2.server_id, ..Header::default() };

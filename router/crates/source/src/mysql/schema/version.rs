@@ -43,6 +43,18 @@ pub(crate) struct Version {
     /// Whether it is system-versioned, as MariaDB calls it: its rows are versions of rows.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub(super) versioned: bool,
+    /// How many [hidden columns](TableMap::hidden) its rows have; `None` = as many as the rows say, if MariaDB wrote them.
+    #[serde(default = "nothing", skip_serializing_if = "is_nothing")]
+    pub(super) hidden: Option<usize>,
+}
+
+fn nothing() -> Option<usize> {
+    Some(0)
+}
+
+#[expect(clippy::ref_option, reason = "serde's signature")]
+fn is_nothing(hidden: &Option<usize>) -> bool {
+    *hidden == nothing()
 }
 
 /// Why a version and a table map are not of one table.
@@ -59,6 +71,7 @@ impl Version {
             lineage: Lineage::default(),
             proved: false,
             versioned: false,
+            hidden: nothing(),
         }
     }
 
@@ -71,7 +84,7 @@ impl Version {
     pub(super) fn created(elements: &Elements, charset: Option<String>) -> Self {
         let columns: Vec<ColumnDef> =
             elements.columns.iter().map(|c| settled(c, charset.as_deref())).collect();
-        let mut version = Version::new(columns, elements.key.clone(), charset);
+        let mut version = Version { hidden: None, ..Version::new(columns, elements.key.clone(), charset) };
         version.keep_key();
         version
     }
@@ -87,7 +100,7 @@ impl Version {
         let columns: Vec<ColumnDef> = map.columns.iter().map(column).collect();
         let name = |&i: &u32| columns.get(i as usize).map(|c| c.name.clone());
         let key = map.key.iter().filter_map(name).collect();
-        Version { proved: true, ..Version::new(columns, key, None) }
+        Version { proved: true, hidden: Some(map.hidden), ..Version::new(columns, key, None) }
     }
 
     /// The index of a column; the server does not tell upper from lower case in their names.
@@ -121,7 +134,18 @@ impl Version {
     pub(super) fn reads_as(&self, other: &Version) -> bool {
         let same = |a: &ColumnDef, b: &ColumnDef| a.name == b.name && same_type(&a.ty, &b.ty);
         self.columns.len() == other.columns.len()
+            && (self.hidden == other.hidden || self.hidden.is_none() || other.hidden.is_none())
             && self.columns.iter().zip(&other.columns).all(|(a, b)| same(a, b))
+    }
+
+    /// How many of a table map's columns are hidden ones behind this version's, if they can be.
+    fn hides(&self, map: &TableMap) -> Option<usize> {
+        let behind = map.columns.get(self.columns.len()..)?;
+        let may_be = match self.hidden {
+            Some(hidden) => behind.len() == hidden,
+            None => behind.is_empty() || map.mariadb,
+        };
+        (may_be && behind.iter().all(RawColumn::may_be_hash)).then_some(behind.len())
     }
 
     /// Whether both give columns the same names, and the numbers of ENUM and SET the same texts.
@@ -133,11 +157,11 @@ impl Version {
 
     /// Whether rows under this table map were written by this version.
     pub(super) fn fits(&self, map: &TableMap) -> Result<(), Misfit> {
-        if self.columns.len() != map.columns.len() {
+        if self.hides(map).is_none() {
             return Err(Misfit(format!(
                 "the rows have {} columns and the known definition {}",
                 map.columns.len(),
-                self.columns.len()
+                self.columns.len() + self.hidden.unwrap_or(0)
             )));
         }
         for (i, (known, raw)) in self.columns.iter().zip(&map.columns).enumerate() {
@@ -171,8 +195,9 @@ impl Version {
 
     /// Takes from a table map that fits what it knows better; true if anything was new.
     pub(super) fn learn(&mut self, map: &TableMap) -> bool {
-        let mut new = !self.proved;
-        self.proved = true;
+        let hidden = self.hides(map);
+        let mut new = !self.proved || self.hidden != hidden;
+        (self.proved, self.hidden) = (true, hidden);
         for (known, raw) in self.columns.iter_mut().zip(&map.columns) {
             if let Some(charset) = charset_of(raw).filter(|_| known.ty.is_text())
                 && known.charset.as_ref() != Some(&charset)
@@ -187,6 +212,7 @@ impl Version {
     /// The table map, with what it lacks taken from this version, which must fit.
     pub(super) fn complete(&self, map: &TableMap) -> TableMap {
         let mut whole = map.clone();
+        whole.hide(self.hides(map).unwrap_or(0));
         for (known, raw) in self.columns.iter().zip(&mut whole.columns) {
             raw.name.clone_from(&known.name);
             if !map.signedness {

@@ -27,8 +27,7 @@ impl Transactions {
         let pos = self.start(&event.header);
         let Some(table) = self.tables.get_mut(self.last.1) else { return Err(self.garbled(event)) };
         let Some(plan) = &table.plan else { return Ok(Taken::Whole) };
-        let (Some(open), true) = (&mut self.open, self.begun && head.columns == plan.table.columns.len())
-        else {
+        let (Some(open), true) = (&mut self.open, self.begun && head.columns == plan.width()) else {
             return Err(self.garbled(event));
         };
         if table.filling.0 != self.building.number {
