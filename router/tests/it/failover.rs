@@ -42,15 +42,6 @@ fn signal(rig: &Rig, name: &str) {
     assert!(Command::new("kill").args([name, &pid]).status().unwrap().success());
 }
 
-fn forebay(rig: &Rig, args: &[&str]) -> String {
-    let out = Command::new(env!("CARGO_BIN_EXE_forebay"))
-        .args(args)
-        .args(["--url", &rig.forebay.url()])
-        .output()
-        .unwrap();
-    String::from_utf8_lossy(&out.stdout).into_owned() + &String::from_utf8_lossy(&out.stderr)
-}
-
 /// The versions of each row, in the order in which they were told.
 fn versions(events: &[Value]) -> BTreeMap<u64, Vec<u64>> {
     let mut rows: BTreeMap<u64, Vec<u64>> = BTreeMap::new();
@@ -151,7 +142,7 @@ async fn a_replica_takes_over_under_load_and_a_reset_server_is_refused() {
     for choice in ["earliest", "now", "GTID set", "time"] {
         assert!(status["fault"]["fix"].as_str().unwrap().contains(choice), "{choice}: {status}");
     }
-    let told = forebay(&rig, &["status"]);
+    let (_, told) = rig.cli(&["status"]).await;
     assert!(
         told.contains("[mysql.server_reset]") && told.contains("fix: ") && told.contains("earliest"),
         "{told}"
@@ -159,7 +150,7 @@ async fn a_replica_takes_over_under_load_and_a_reset_server_is_refused() {
     assert_eq!(records(&path).len(), all, "nothing is read of a server with another history");
 
     // one of the choices
-    let told = forebay(&rig, &["position", "db", "--to", "now", "--yes"]);
+    let (_, told) = rig.cli(&["position", "db", "--to", "now", "--yes"]).await;
     assert!(told.contains("db is moved"), "{told}");
     rig.reading().await;
     second.exec(&format!("INSERT INTO {name}.t VALUES (9000001, 1)")).await.unwrap();

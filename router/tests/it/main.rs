@@ -13,6 +13,7 @@ mod filter;
 mod hostile;
 mod large;
 mod lineage;
+mod orders;
 mod pii;
 mod plugins;
 mod preview;

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::time::Duration;
 
 use forebay_kit::{CdcUser, Change, Database, Forebay, Options, Outcome, Server, eventually, mysql};
@@ -49,6 +50,15 @@ impl Rig {
             "snapshot": "never",
         });
         Rig { database, forebay, source }
+    }
+
+    /// Runs a command of the binary against this Forebay: its status, and all that it printed.
+    pub(crate) async fn cli(&self, args: &[&str]) -> (i32, String) {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_forebay"));
+        command.args(args).args(["--url", &self.forebay.url()]);
+        let out = tokio::task::spawn_blocking(move || command.output()).await.unwrap().unwrap();
+        let printed = [out.stdout, out.stderr].concat();
+        (out.status.code().unwrap_or(-1), String::from_utf8_lossy(&printed).into_owned())
     }
 
     /// The source's definition, with these fields added or replaced.

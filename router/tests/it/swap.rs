@@ -179,21 +179,21 @@ async fn a_route_runs_the_version_that_it_names() {
 async fn a_push_adds_a_version_and_a_route_that_names_it_swaps() {
     let rig = Rig::new().await;
     rig.database.exec("CREATE TABLE t (id BIGINT PRIMARY KEY)").await.unwrap();
-    let push = |component: Vec<u8>| {
+    let push = async |component: Vec<u8>| {
         let path = rig.forebay.folder().join("marker.wasm");
         std::fs::write(&path, component).unwrap();
         let file = path.to_str().unwrap().to_owned();
-        said(&rig, &["plugin", "push", &file])
+        said(&rig, &["plugin", "push", &file]).await
     };
     let (file, path) = rig.file("changes");
     let route = |plugin: &str| rig.route(file.clone(), json!([{ "plugin": plugin }]));
     let version = |n: u8| format!("0.1.0-marker.for.the.tests.of.plugins.that.change.{n}");
-    let told = push(marker_bytes(1));
+    let told = push(marker_bytes(1)).await;
     assert!(told.contains(&format!("write `plugin: marker@{}`", version(1))), "{told}");
     rig.apply(&json!({ "sources": { "db": rig.source(json!({})) }, "routes": { "file": route("marker") } }))
         .await;
     // a route that names no version goes on with what it has
-    let told = push(marker_bytes(2));
+    let told = push(marker_bytes(2)).await;
     assert!(told.contains(&format!("file goes on with marker@{}", version(1))), "{told}");
     assert!(told.contains(&format!("write `plugin: marker@{}`", version(2))), "{told}");
     rig.database.exec("INSERT INTO t VALUES (1)").await.unwrap();
@@ -206,7 +206,7 @@ async fn a_push_adds_a_version_and_a_route_that_names_it_swaps() {
     // rebuilt without another version: kept beside, and said how it is named
     let mut rebuilt = marker_bytes(2);
     rebuilt.extend([0, 2, 1, b'x']);
-    let told = push(rebuilt);
+    let told = push(rebuilt).await;
     assert!(
         told.contains("is another component already") && told.contains("`plugin: marker@sha256:"),
         "{told}"
@@ -221,7 +221,7 @@ async fn a_push_adds_a_version_and_a_route_that_names_it_swaps() {
     assert_eq!(versions, ["1", "2", "2", "2"]);
     let runs = history(&rig).await;
     assert!(runs.len() == 3 && write.contains(&runs[2]["transforms"][0]["sha256"].as_str().unwrap()[..16]));
-    let told = said(&rig, &["plugin", "list"]);
+    let told = said(&rig, &["plugin", "list"]).await;
     assert_eq!(told.lines().count(), 3, "{told}");
     let line = told.lines().find(|line| line.contains("used by file")).unwrap();
     assert!(line.starts_with(write), "{told}");
@@ -275,7 +275,7 @@ async fn a_preview_says_what_would_happen_and_delivers_nothing() {
     let yaml = rig.forebay.folder().join("route.yaml");
     let document = json!({ "routes": { "new": rig.route(rig.file("elsewhere").0, mask("email")) } });
     std::fs::write(&yaml, document.to_string()).unwrap();
-    let told = said(&rig, &["preview", "-f", yaml.to_str().unwrap(), "--last", "10", "--json"]);
+    let told = said(&rig, &["preview", "-f", yaml.to_str().unwrap(), "--last", "10", "--json"]).await;
     assert_eq!(serde_json::from_str::<Value>(&told).unwrap(), own);
     let mut wrong = rig.route(rig.file("elsewhere").0, mask("email"));
     wrong["source"] = json!("nowhere");
@@ -313,11 +313,10 @@ async fn a_preview_says_what_would_happen_and_delivers_nothing() {
 }
 
 /// What the command line says to an order that it carries out.
-fn said(rig: &Rig, args: &[&str]) -> String {
-    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_forebay"));
-    let told = command.args(args).args(["--url", &rig.forebay.url()]).output().unwrap();
-    assert!(told.status.success(), "{}", String::from_utf8_lossy(&told.stderr));
-    String::from_utf8(told.stdout).unwrap()
+async fn said(rig: &Rig, args: &[&str]) -> String {
+    let (status, told) = rig.cli(args).await;
+    assert_eq!(status, 0, "{told}");
+    told
 }
 
 fn values(txn: u64, rows: u64) -> String {
