@@ -19,6 +19,7 @@ mod preview;
 mod quarantine;
 mod replay;
 mod rig;
+mod secrets;
 mod snapshots;
 mod source;
 mod swap;
