@@ -296,6 +296,9 @@ async fn a_preview_says_what_would_happen_and_delivers_nothing() {
         leaks["exposed"][0].as_str().unwrap().contains("`email`") && leaks["samples"] == json!([]),
         "{leaks}"
     );
+    std::fs::write(&yaml, mask("word").to_string()).unwrap();
+    let (code, told) = says(&rig, &["preview", "file", "-f", yaml.to_str().unwrap()]);
+    assert!(code == Some(1) && told.contains("\npii: column `email`"), "{told}");
     // a candidate that leaves it out and adds a column
     let marks =
         preview(json!({ "transforms": [{ "plugin": "marker", "config": { "hide": ["email"] } }] })).await;
@@ -314,10 +317,17 @@ async fn a_preview_says_what_would_happen_and_delivers_nothing() {
 
 /// What the command line says to an order that it carries out.
 fn said(rig: &Rig, args: &[&str]) -> String {
+    let (code, told) = says(rig, args);
+    assert_eq!(code, Some(0), "{told}");
+    told
+}
+
+/// What the command line says, and its exit code.
+fn says(rig: &Rig, args: &[&str]) -> (Option<i32>, String) {
     let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_forebay"));
     let told = command.args(args).args(["--url", &rig.forebay.url()]).output().unwrap();
-    assert!(told.status.success(), "{}", String::from_utf8_lossy(&told.stderr));
-    String::from_utf8(told.stdout).unwrap()
+    assert!(told.stderr.is_empty(), "{}", String::from_utf8_lossy(&told.stderr));
+    (told.status.code(), String::from_utf8(told.stdout).unwrap())
 }
 
 fn values(txn: u64, rows: u64) -> String {
