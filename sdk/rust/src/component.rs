@@ -214,7 +214,10 @@ mod tests {
         };
         let not_below = of(parse_config::<usize>("-1").map(drop));
         assert_eq!(not_below, "invalid value: integer, expected a whole number, not below 0");
-        assert_eq!(of(parse_config::<i64>("\"s\"").map(drop)), "invalid type: string, expected a whole number of 64 bits");
+        assert_eq!(
+            of(parse_config::<i64>("\"s\"").map(drop)),
+            "invalid type: string, expected a whole number of 64 bits"
+        );
         assert_eq!(of(parse_config::<f64>("\"s\"").map(drop)), "invalid type: string, expected a number");
         assert_eq!(of(parse_config::<bool>("5").map(drop)), "invalid type: integer, expected a boolean");
     }
@@ -237,7 +240,13 @@ mod tests {
             "columns.phone.kepp: unknown field `kepp`, expected `keep` or `encoding`"
         );
         let part = parse_part::<Rule>("columns.phone", serde_json::json!({ "keep": "s3cret" })).unwrap_err();
-        assert_eq!(part, Error::config("columns.phone.keep", "invalid type: string, expected a whole number of 32 bits, not below 0"));
+        assert_eq!(
+            part,
+            Error::config(
+                "columns.phone.keep",
+                "invalid type: string, expected a whole number of 32 bits, not below 0"
+            )
+        );
         assert_eq!(problem("{}"), ": missing field `columns`");
         assert_eq!(problem(r#"{"columns":{}} x"#), ": trailing characters at line 1 column 16");
     }

@@ -190,7 +190,8 @@ impl Transform for Hostile {
             Do::TellKeyInError => return Err(Error::Data(format!("not with {}", self.key))),
             Do::TellKey => {
                 log(Level::Info, &format!("the key is {}", self.key));
-                let rejected = poisoned(&batch).map(|row| Reject { row: row as u32, reason: self.key.clone() });
+                let rejected =
+                    poisoned(&batch).map(|row| Reject { row: row as u32, reason: self.key.clone() });
                 let mut output = batch.map_columns(|_, c| c.map_text(|_, out| out.push_str(&self.key)))?;
                 output.rejects = rejected.into_iter().collect();
                 return Ok(output);
