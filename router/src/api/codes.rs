@@ -36,6 +36,12 @@ pub const TOO_MANY_TAILS: Code = Code {
     class: Class::Retryable,
     meaning: "as many tails are open as the server allows; close one",
 };
+/// Too many previews.
+pub const TOO_MANY_PREVIEWS: Code = Code {
+    name: "api.too_many_previews",
+    class: Class::Retryable,
+    meaning: "as many previews run as the server has memory for; try again when one is done, in half a minute at most",
+};
 
 /// Every code of the API.
 pub const ALL: &[Code] = &[
@@ -48,4 +54,5 @@ pub const ALL: &[Code] = &[
     FOREIGN_HOST,
     FOREIGN_ORIGIN,
     TOO_MANY_TAILS,
+    TOO_MANY_PREVIEWS,
 ];

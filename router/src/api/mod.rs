@@ -50,6 +50,9 @@ const PLUGIN_BYTES: usize = 64 << 20;
 const APPLY_BYTES: usize = 256 << 20;
 /// How many tails may be open at once.
 const TAILS: usize = 16;
+/// How many previews may run at once: each holds up to 64 MiB of events, what its transforms make of them, and for each transform an
+/// instance with all the memory that it may have.
+const PREVIEWS: usize = 4;
 
 /// What the handlers share.
 #[derive(Clone)]
@@ -59,6 +62,7 @@ struct Api {
     /// named before unnamed ones are swept.
     changes: Arc<Mutex<()>>,
     tails: Arc<Semaphore>,
+    previews: Arc<Semaphore>,
 }
 
 impl Api {
@@ -70,7 +74,12 @@ impl Api {
 
 /// The whole API, to be served.
 pub fn app(engine: Engine, access: Access) -> Router {
-    let api = Api { engine, changes: Arc::new(Mutex::new(())), tails: Arc::new(Semaphore::new(TAILS)) };
+    let api = Api {
+        engine,
+        changes: Arc::new(Mutex::new(())),
+        tails: Arc::new(Semaphore::new(TAILS)),
+        previews: Arc::new(Semaphore::new(PREVIEWS)),
+    };
     let (router, document) = paths().split_for_parts();
     let document: Arc<str> = json(&document).into();
     let openapi = get(async move || ([(header::CONTENT_TYPE, "application/json")], document.to_string()));

@@ -53,7 +53,7 @@ pub(super) struct CandidateBody {
         (status = 200, description = "What it would do", body = Preview),
         (status = 404, description = "There is no such plugin", body = ProblemAnswer, content_type = "application/problem+json"),
         (status = 422, description = "Something is wrong with the route", body = ProblemAnswer, content_type = "application/problem+json"),
-        (status = 503, description = "As many tails and previews run as are allowed", body = ProblemAnswer, content_type = "application/problem+json"),
+        (status = 503, description = "As many previews run as are allowed", body = ProblemAnswer, content_type = "application/problem+json"),
     )
 )]
 pub(super) async fn candidate(
@@ -74,9 +74,9 @@ fn wanted(last: Option<u64>) -> Result<u64, Refusal> {
 }
 
 fn permit(api: &Api) -> Result<OwnedSemaphorePermit, Refusal> {
-    api.tails.clone().try_acquire_owned().map_err(|_| {
-        let what = "as many tails and previews run as the server allows";
-        Refusal::new(StatusCode::SERVICE_UNAVAILABLE, codes::TOO_MANY_TAILS, what)
+    api.previews.clone().try_acquire_owned().map_err(|_| {
+        let what = "as many previews run as the server allows";
+        Refusal::new(StatusCode::SERVICE_UNAVAILABLE, codes::TOO_MANY_PREVIEWS, what)
             .suggest("try again in a moment")
     })
 }
@@ -91,7 +91,7 @@ fn permit(api: &Api) -> Result<OwnedSemaphorePermit, Refusal> {
         (status = 200, description = "What they would do", body = Preview),
         (status = 404, description = "There is no such route or plugin", body = ProblemAnswer, content_type = "application/problem+json"),
         (status = 422, description = "Something is wrong with the transforms", body = ProblemAnswer, content_type = "application/problem+json"),
-        (status = 503, description = "As many tails and previews run as are allowed", body = ProblemAnswer, content_type = "application/problem+json"),
+        (status = 503, description = "As many previews run as are allowed", body = ProblemAnswer, content_type = "application/problem+json"),
     )
 )]
 pub(super) async fn preview(

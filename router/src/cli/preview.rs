@@ -11,7 +11,8 @@ use super::client::Client;
 use super::{Failure, Remote, print};
 use crate::definition;
 
-/// Run transforms over a route's latest events, and deliver nothing.
+/// Run transforms over a route's latest events, and deliver nothing. Exits with 1 where a route would stop: it would let out what it may
+/// not have, or too many events fail.
 #[derive(Debug, Args)]
 pub(super) struct Preview {
     /// The route. Not needed for a file that holds one.
@@ -58,11 +59,17 @@ impl Preview {
             }
         };
         let answer = Client::new(&self.remote)?.send_json(Method::POST, &path, &body).await?;
-        if self.remote.json {
-            return print(&format!("{}\n", serde_json::to_string_pretty(&answer)?));
+        match self.remote.json {
+            true => print(&format!("{}\n", serde_json::to_string_pretty(&answer)?))?,
+            false => print(&told(&answer))?,
         }
-        print(&told(&answer))
+        if would_stop(&answer) { Err(Failure::Told(1)) } else { Ok(()) }
     }
+}
+
+/// Whether a route with these transforms would stop, or the preview ended before its last event.
+fn would_stop(answer: &Value) -> bool {
+    answer["exposed"].as_array().is_some_and(|exposed| !exposed.is_empty()) || !answer["stopped"].is_null()
 }
 
 /// The route that a file holds, with its name if it has one; `None` if the file holds transforms.

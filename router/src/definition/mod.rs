@@ -25,7 +25,7 @@ pub use parse::read;
 pub use pii::{Guard, Why, allowed as allowed_pii};
 pub use plan::{Action, Plan, Step};
 pub use problem::{Problem, Warning, child, item};
-pub use secrets::{plain_secrets, resolve_config, resolve_secret};
+pub use secrets::{Resolved, left_references, plain_secrets, resolve_config, resolve_secret};
 pub use validate::{Checked, Existing, Mode, Wanted, check, check_delete};
 pub use yaml::{from_yaml, to_yaml};
 

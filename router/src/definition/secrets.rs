@@ -43,19 +43,33 @@ pub fn resolve_secret(reference: &SecretRef) -> Result<Secret, Fault> {
     }
 }
 
-/// A plugin's configuration with every `{"env": "NAME"}` and `{"file": "/path"}` replaced by its secret, and what `resolve` says
-/// of each that is missing, with its path in the configuration; some text stands in the place of those. The answer holds secrets:
-/// it goes to the plugin and nowhere else.
+/// A plugin's configuration with its secrets; it goes to the plugin and nowhere else.
+pub struct Resolved {
+    /// With secrets in the place of references, and some text in the place of those that are missing.
+    pub config: Value,
+    /// The secrets that stand in it.
+    pub secrets: Vec<String>,
+    /// Why others are missing, with their paths.
+    pub missing: Vec<(String, Fault)>,
+}
+
+/// Replaces each `{"env": "NAME"}` and `{"file": "/path"}` at one of the `places` where the plugin takes secrets, with `*` for any key
+/// or index. Elsewhere such an object is a setting like any other: a plugin does not keep to itself what it does not know to be a
+/// secret.
 pub fn resolve_config(
     config: &Map<String, Value>,
+    places: &[String],
     resolve: &dyn Fn(&SecretRef) -> Result<Secret, Fault>,
-) -> (Value, Vec<(String, Fault)>) {
+) -> Resolved {
     let mut resolved = Value::Object(config.clone());
-    let mut missing = Vec::new();
+    let (mut secrets, mut missing) = (Vec::new(), Vec::new());
     each_value("", &mut resolved, &mut |path, value| {
-        let Some(reference) = reference(value) else { return true };
+        let Some(reference) = reference(value).filter(|_| lies_at_one(places, path)) else { return true };
         *value = match resolve(&reference) {
-            Ok(secret) => Value::from(secret.expose()),
+            Ok(secret) => {
+                secrets.push(secret.expose().to_owned());
+                Value::from(secret.expose())
+            }
             Err(fault) => {
                 missing.push((path.to_owned(), fault));
                 Value::from("a secret that is missing")
@@ -63,7 +77,19 @@ pub fn resolve_config(
         };
         false
     });
-    (resolved, missing)
+    Resolved { config: resolved, secrets, missing }
+}
+
+/// Where references stand at which the plugin takes no secret: they are left as they are, which may not be meant.
+pub fn left_references(config: &Map<String, Value>, places: &[String]) -> Vec<String> {
+    let mut left = Vec::new();
+    each_value("", &mut Value::Object(config.clone()), &mut |path, value| {
+        if reference(value).is_some() && !lies_at_one(places, path) {
+            left.push(path.to_owned());
+        }
+        true
+    });
+    left
 }
 
 /// Where secrets stand in plain in a plugin's configuration. `places` are the paths at which the plugin takes secrets, with
@@ -72,7 +98,7 @@ pub fn plain_secrets(config: &Map<String, Value>, places: &[String]) -> Vec<Stri
     let mut plain = Vec::new();
     each_value("", &mut Value::Object(config.clone()), &mut |path, value| {
         let is_reference = reference(value).is_some();
-        if !is_reference && !value.is_null() && places.iter().any(|place| lies_at(place, path)) {
+        if !is_reference && !value.is_null() && lies_at_one(places, path) {
             plain.push(path.to_owned());
         }
         !is_reference
@@ -94,6 +120,10 @@ fn each_value(path: &str, value: &mut Value, visit: &mut dyn FnMut(&str, &mut Va
         }
         _ => {}
     }
+}
+
+fn lies_at_one(places: &[String], path: &str) -> bool {
+    places.iter().any(|place| lies_at(place, path))
 }
 
 /// Whether a path such as `columns.phone.hash.key` or `columns["a.b"].hash.key` is one that `columns.*.hash.key` means.
@@ -143,8 +173,14 @@ mod tests {
         });
         let config = config.as_object().unwrap().clone();
         let resolve = |r: &SecretRef| Ok(Secret::new(format!("<{r}>")));
+        let at = |places: &[&str]| {
+            let places: Vec<String> = places.iter().map(|place| (*place).to_owned()).collect();
+            let resolved = resolve_config(&config, &places, &resolve);
+            (resolved.config, resolved.secrets, left_references(&config, &places))
+        };
+        let (resolved, secrets, left) = at(&["columns.*.*.*", "columns.env.*", "list.*"]);
         assert_eq!(
-            resolve_config(&config, &resolve).0,
+            resolved,
             json!({
                 "columns": {
                     "phone": { "hash": { "key": "<environment variable K>" } },
@@ -153,6 +189,14 @@ mod tests {
                 "list": ["<file /f>", { "env": "A", "more": 1 }, "env"],
             })
         );
+        assert_eq!(
+            (secrets, left),
+            (vec!["<environment variable K>".to_owned(), "<file /f>".to_owned()], vec![])
+        );
+        // a setting that looks like one: where the plugin takes no secret it is what it says
+        let (resolved, secrets, left) = at(&["columns.*.hash"]);
+        assert_eq!((resolved, secrets), (Value::Object(config.clone()), Vec::new()));
+        assert_eq!(left, ["columns.phone.hash.key", "list[0]"]);
     }
 
     #[test]

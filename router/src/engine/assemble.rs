@@ -9,7 +9,7 @@ use forebay_model::Fault;
 use forebay_sink::{Mark, Opening};
 use forebay_source::mysql;
 use forebay_store::Store;
-use forebay_transform::{Host, Limits, Plugin};
+use forebay_transform::{Config, Host, Limits, Plugin};
 use tokio::sync::watch;
 
 use super::chain::{Chain, Step};
@@ -201,17 +201,13 @@ pub(super) async fn open_step(parts: &Parts, transform: &TransformDef) -> Result
 }
 
 fn with_config(transform: &TransformDef, plugin: Plugin, limits: Limits) -> Result<Step, Fault> {
-    let (config, missing) = definition::resolve_config(&transform.config, &definition::resolve_secret);
-    if let Some((_, fault)) = missing.into_iter().next() {
+    let places = &plugin.info().secrets;
+    let resolved = definition::resolve_config(&transform.config, places, &definition::resolve_secret);
+    if let Some((_, fault)) = resolved.missing.into_iter().next() {
         return Err(fault);
     }
-    Ok(Step {
-        told: told(transform, &plugin),
-        share: Arc::default(),
-        plugin,
-        config: config.to_string(),
-        limits,
-    })
+    let config = Config::new(resolved.config.to_string(), &resolved.secrets);
+    Ok(Step { told: told(transform, &plugin), share: Arc::default(), plugin, config, limits })
 }
 
 /// A transform as its route's history tells it.

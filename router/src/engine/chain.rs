@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use forebay_model::{Batch, Block, Fault, TableSchema};
-use forebay_transform::{Binding, Limits, Plugin, Refusal, Share};
+use forebay_transform::{Binding, Config, Limits, Plugin, Refusal, Share};
 
 use super::history::TransformRun;
 use super::pii::{self, Held};
@@ -16,8 +16,7 @@ use crate::definition::Guard;
 #[derive(Clone)]
 pub(super) struct Step {
     pub(super) plugin: Plugin,
-    /// JSON text, secrets resolved; never logged.
-    pub(super) config: String,
+    pub(super) config: Config,
     pub(super) limits: Limits,
     /// For the route's history: without secrets.
     pub(super) told: TransformRun,

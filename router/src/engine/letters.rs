@@ -91,6 +91,13 @@ impl Rule {
     }
 }
 
+/// The fault of a route that stopped in a replay with the transforms of then, which nothing that is applied replaces before it is over.
+pub(super) fn in_past(fault: Fault) -> Fault {
+    let fix = "the transforms of then do not change while the replay runs: correct the destination or the route's dead_letters and \
+               resume it, or replay the route with the present transforms (forebay replay --transforms now)";
+    if fault.code() == TOO_MANY { fault.fix(fix) } else { fault }
+}
+
 /// A route's dead letters.
 pub(super) struct Letters {
     store: Store,

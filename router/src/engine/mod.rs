@@ -11,6 +11,7 @@ pub mod codes;
 mod control;
 mod deliver;
 mod fitness;
+mod fitting;
 mod history;
 mod ingest;
 mod kept;

@@ -2,8 +2,8 @@
 //!
 //! A plan says what becomes of each column, so a route is judged before any row of a table's version reaches its sink: a column
 //! that is held back must be dropped, nullified or replaced on the way, whatever it is called by then. What a plugin computes into
-//! a new column while it reads one that is held back counts as that column's. What it writes into other columns that it replaces
-//! cannot be judged from outside.
+//! a new column while it reads one that is held back counts as that column's, and so do the places that it chooses. What it writes
+//! into other columns that it replaces cannot be judged from outside.
 //!
 //! Which columns of a version are held, and why, is one question ([`Guard::why`]): the version itself carries what its columns were
 //! called before, so that apply, route, replay, preview, dead letters and tail have the same answer, without a memory of their own.
@@ -30,7 +30,11 @@ pub const EXPOSED: Code = Code {
 
 /// The columns of one table that may not come out, at some place of a chain.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Held(Vec<Trail>);
+pub(super) struct Held {
+    columns: Vec<Trail>,
+    /// Plugins that choose places while they read one of them, with that one as they read it.
+    places: Vec<(String, Trail)>,
+}
 
 /// What became of one of them.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -52,61 +56,88 @@ impl Held {
             let why = guard.why(table, name)?;
             Some(Trail { held: name.clone(), why, now: name.clone(), computed: None })
         };
-        Held(names.filter_map(trail).collect())
+        Held { columns: names.filter_map(trail).collect(), places: Vec::new() }
     }
 
     /// What they are called now.
     pub(super) fn names(&self) -> Vec<String> {
-        self.0.iter().map(|trail| trail.now.clone()).collect()
+        self.columns.iter().map(|trail| trail.now.clone()).collect()
     }
 
     /// One step on.
     pub(super) fn pass(&mut self, plugin: &str, plan: &Plan) {
-        let read = self.0.iter().find(|trail| plan.reads.contains(&trail.now)).cloned();
-        self.0.retain(|trail| !plan.hides(&trail.now));
-        for trail in &mut self.0 {
+        let read = |trail: &&Trail| plan.reads.contains(&trail.now);
+        let read: Vec<Trail> = self.columns.iter().filter(read).cloned().collect();
+        self.columns.retain(|trail| !plan.hides(&trail.now));
+        for trail in &mut self.columns {
             if let Some(name) = plan.renames.get(&trail.now) {
                 trail.now.clone_from(name);
             }
         }
-        for name in plan.computes.iter().filter(|_| read.is_some()) {
+        for name in &plan.computes {
             let computed = Some(plugin.to_owned());
-            self.0.extend(read.clone().map(|read| Trail { now: name.clone(), computed, ..read }));
+            self.columns.extend(read.first().map(|read| Trail {
+                now: name.clone(),
+                computed,
+                ..read.clone()
+            }));
+        }
+        if plan.routes {
+            self.places.extend(read.into_iter().map(|read| (plugin.to_owned(), read)));
         }
     }
 
     /// What still comes out at the end, each in words.
     pub(super) fn exposed(&self, guard: &Guard, table: &TableSchema) -> Vec<String> {
         // a computed column may be allowed by its own name
-        let is_allowed = |trail: &&Trail| trail.computed.is_some() && guard.allows(table, &trail.now);
-        let out = self.0.iter().filter(|trail| !is_allowed(trail));
-        out.map(|trail| {
-            let (held, name) = (&trail.held, &trail.why.name);
-            let of = match trail.why.tie {
-                None => ", tagged pii,".to_owned(),
-                Some(Tie::Renamed) => format!(", which was {name}, tagged pii,"),
-                Some(Tie::Replaced) => {
-                    format!(", which may be {name}, tagged pii (one statement dropped that and added this),")
-                }
-                Some(Tie::Unknown) => format!(
-                    ", which may be {name}, tagged pii (the table changed, nothing says how, and this column is new, or has another \
-                     place or type),"
-                ),
-            };
+        let is_held = |trail: &Trail| trail.computed.is_none() || !guard.allows(table, &trail.now);
+        let columns = self.columns.iter().filter(|trail| is_held(trail)).map(|trail| {
             let comes = match &trail.computed {
                 Some(plugin) => format!("is read by plugin `{plugin}`, which computes `{}`", trail.now),
-                None if trail.now != *held => format!("comes out as `{}`", trail.now),
+                None if trail.now != trail.held => format!("comes out as `{}`", trail.now),
                 None => "comes out as it is".to_owned(),
             };
-            format!("column `{held}` of {}{of} {comes}", table.full_name())
-        })
-        .collect()
+            format!("{} {comes}", trail.origin(table))
+        });
+        let places = self.places.iter().filter(|(_, trail)| is_held(trail)).map(|(plugin, trail)| {
+            let origin = trail.origin(table);
+            format!("{origin} is read by plugin `{plugin}`, which chooses where rows go (the sink shows it as their routing)")
+        });
+        columns.chain(places).collect()
+    }
+}
+
+impl Trail {
+    /// The column, and why it is held back.
+    fn origin(&self, table: &TableSchema) -> String {
+        let name = &self.why.name;
+        let of = match self.why.tie {
+            None => ", tagged pii,".to_owned(),
+            Some(Tie::Renamed) => format!(", which was {name}, tagged pii,"),
+            Some(Tie::Replaced) => {
+                format!(", which may be {name}, tagged pii (one statement dropped that and added this),")
+            }
+            Some(Tie::Unknown) => format!(
+                ", which may be {name}, tagged pii (the table changed, nothing says how, and this column is new, or has another \
+                 place or type),"
+            ),
+        };
+        format!("column `{}` of {}{of}", self.held, table.full_name())
     }
 }
 
 /// What to do about it.
 pub(super) const FIX: &str = "drop, nullify or replace the column in a transform, tag the new name of a column that was renamed, or name what may come out in \
      the route's allow_pii";
+
+/// What to do while a replay runs with the transforms of then, which nothing that is applied replaces before it is over.
+const FIX_IN_PAST: &str = "the transforms of then do not change while the replay runs: name what may come out in the route's allow_pii, or \
+     replay the route with the present transforms (forebay replay --transforms now)";
+
+/// The fault of a route that stopped in a replay with the transforms of then, with what helps there.
+pub(super) fn in_past(fault: Fault) -> Fault {
+    if fault.code() == EXPOSED { fault.fix(FIX_IN_PAST) } else { fault }
+}
 
 /// Why a route stops at a version of a table.
 pub(super) fn fault(route: &str, exposed: &[String]) -> Fault {
@@ -264,6 +295,48 @@ mod tests {
             )
             .is_empty()
         );
+    }
+
+    #[test]
+    fn places_chosen_by_a_held_column_are_held() {
+        let table = table(&["id", "email", "note"]);
+        let by = |column: &str| Plan { reads: names(&["id", column]), routes: true, ..Plan::default() };
+        let hides = |column: &str| Plan { replaces: names(&[column]), ..Plan::default() };
+        let guard = |allowed: &[&str]| guard(&["shop.members.email"], allowed);
+        let out = "column `email` of shop.members, tagged pii, is read by plugin `p`, which chooses where rows go (the sink \
+                   shows it as their routing)";
+        assert_eq!(after(&guard(&[]), &table, &[by("email"), hides("email")]), [out]);
+        // once more does not undo it, nor does a column of that name
+        let undone = [by("email"), hides("email"), by("note"), hides("routing")];
+        assert_eq!(after(&guard(&["routing"]), &table, &undone), [out]);
+        assert!(after(&guard(&[]), &table, &[hides("email"), by("email")]).is_empty(), "hidden before");
+        assert!(after(&guard(&[]), &table, &[by("note"), hides("email")]).is_empty());
+        assert!(after(&guard(&["email"]), &table, &[by("email"), hides("email")]).is_empty());
+        // by a column that is computed from it: as that one
+        let copies = Plan {
+            reads: names(&["email"]),
+            computes: names(&["copy"]),
+            drops: names(&["email"]),
+            ..Plan::default()
+        };
+        let copied = [copies, by("copy"), hides("copy")];
+        assert_eq!(after(&guard(&[]), &table, &copied), [out]);
+        assert!(after(&guard(&["copy"]), &table, &copied).is_empty());
+    }
+
+    #[test]
+    fn a_key_is_of_columns_that_come_out() {
+        let table = table(&["id", "email"]);
+        let key = |plan: Plan| Plan { key: names(&["new"]), ..plan };
+        let guard = guard(&["shop.members.email"], &[]);
+        let read = Plan { reads: names(&["email"]), ..Plan::default() };
+        let renames = BTreeMap::from([("email".to_owned(), "new".to_owned())]);
+        let renamed = key(Plan { renames: renames.clone(), ..read.clone() });
+        assert!(after(&guard, &table, &[renamed])[0].ends_with("comes out as `new`"));
+        let computed = key(Plan { computes: names(&["new"]), drops: names(&["email"]), ..read.clone() });
+        assert!(after(&guard, &table, &[computed])[0].ends_with("which computes `new`"));
+        let replaced = key(Plan { replaces: names(&["email"]), renames, ..read });
+        assert!(after(&guard, &table, &[replaced]).is_empty());
     }
 
     #[test]

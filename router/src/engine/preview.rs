@@ -125,7 +125,10 @@ impl Engine {
         let guard = Guard::new(source, def);
         let mut steps = Vec::with_capacity(def.transforms.len());
         for transform in &def.transforms {
-            steps.push(assemble::open_step(&self.inner.parts, transform).await?);
+            let mut step = assemble::open_step(&self.inner.parts, transform).await?;
+            // one instance of each at a time: previews are not to need more memory than routes
+            step.limits.pool_bytes = step.limits.memory_bytes;
+            steps.push(step);
         }
         let blocks = latest(log, &Selection::new(Some(name), def.tables.clone()), last).await?;
         let mut trial = Trial::new(name, def, guard, steps);
@@ -350,7 +353,9 @@ impl<'a> Trial<'a> {
         }
     }
 
-    fn finish(self) -> Preview {
+    fn finish(mut self) -> Preview {
+        // what plugins write into cells is the destination's, and not for those who look here
+        self.steps.iter().for_each(|step| self.samples.veil(step.config.secrets()));
         let mut preview = self.preview;
         preview.dropped = preview.read.saturating_sub(preview.kept + preview.rejected + preview.failed);
         if preview.exposed.is_empty() {

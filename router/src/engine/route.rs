@@ -105,7 +105,10 @@ impl Route {
     /// Runs until something must stop it. Dropping the future at any point leaves nothing worse than a repeat.
     pub(super) async fn run(mut self) -> Fault {
         let Err(fault) = self.turns().await;
-        fault
+        match self.past.runs {
+            Some(_) => letters::in_past(pii::in_past(fault)),
+            None => fault,
+        }
     }
 
     async fn turns(&mut self) -> Result<Infallible, Fault> {

@@ -4,15 +4,17 @@
 //! Looks at whatever is sound in itself, so that its problems are told together with those of structure. A server that does
 //! not answer now is no problem of the definitions: the source will say so.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use forebay_model::{Class, ColumnPattern, Note, TablePattern, TableSchema};
 use forebay_source::mysql;
 use forebay_store::DocKind;
+use forebay_transform::Config;
 use serde_json::Value;
 
-use super::chain::{self, Step};
+use super::chain::Step;
+use super::fitting::{self, Names, Patience};
 use super::{Engine, How, assemble, codes, fitness, pii, versions};
 use crate::definition::{
     self, Action, Checked, Existing, Guard, Plan, Problem, RouteDef, SourceDef, TransformDef, Warning, child,
@@ -22,8 +24,12 @@ use crate::definition::{
 /// A source's tables; `None` where they could not be looked at.
 type Tables = Option<Vec<Arc<TableSchema>>>;
 
-/// Columns: database, table and name.
-type Names = BTreeSet<(String, String, String)>;
+/// What a route is held against.
+struct Against<'a> {
+    guard: &'a Guard,
+    tables: Option<&'a [Arc<TableSchema>]>,
+    patience: &'a mut Patience,
+}
 
 impl Engine {
     /// Adds what is found to `checked`; answers what is no problem and should be known. With `force` a server that is not fit to be
@@ -77,6 +83,7 @@ impl Engine {
                 routes.entry(document.name.clone()).or_insert(route);
             }
         }
+        let patience = &mut Patience::default();
         for (name, route) in &routes {
             let plugin_changed = route.transforms.iter().any(|t| changed(DocKind::Plugins, &t.plugin));
             let is_changed = changed(DocKind::Routes, name) || plugin_changed;
@@ -101,9 +108,10 @@ impl Engine {
             }
             let guard = source.map(|source| Guard::new(&source, route)).unwrap_or_default();
             let tables = seen[&route.source].as_deref();
-            let (problems, names) = self.check_route(existing, checked, name, route, &guard, tables).await;
+            let against = Against { guard: &guard, tables, patience };
+            let (problems, names) = self.check_route(existing, checked, name, route, against).await;
             if let Some(names) = names {
-                warnings.extend(allowed_nothing(&child("routes", name), route, &names));
+                warnings.extend(fitting::allowed_nothing(&child("routes", name), route, &names));
             }
             if is_changed {
                 problems.into_iter().for_each(|problem| checked.note(problem));
@@ -122,8 +130,8 @@ impl Engine {
                 tables.into_iter().any(|p| p.matches(&table.database, &table.table))
             };
             let tables: Option<Vec<_>> = tables.map(|tables| tables.iter().filter(read).cloned().collect());
-            let (known, _) =
-                self.check_route(existing, checked, name, route, &guard, tables.as_deref()).await;
+            let against = Against { guard: &guard, tables: tables.as_deref(), patience };
+            let (known, _) = self.check_route(existing, checked, name, route, against).await;
             let is_new = |problem: &Problem| !known.iter().any(|known| known.message == problem.message);
             exposed.into_iter().filter(is_new).for_each(|problem| checked.note(problem));
         }
@@ -172,8 +180,7 @@ impl Engine {
         checked: &Checked,
         name: &str,
         route: &RouteDef,
-        guard: &Guard,
-        tables: Option<&[Arc<TableSchema>]>,
+        against: Against<'_>,
     ) -> (Vec<Problem>, Option<Names>) {
         let path = child("routes", name);
         let (mut problems, mut names) = (Vec::new(), None);
@@ -195,9 +202,10 @@ impl Engine {
             let sound = sound.iter().all(|path| checked.is_sound(path));
             opened.push(if sound { self.open(checked, &path, transform, &mut problems).await } else { None });
         }
+        let Against { guard, tables, patience } = against;
         if let Some(tables) = tables {
             missing(&path, &route.tables, tables, &mut problems);
-            names = bind(name, route, guard, &opened, tables, &mut problems).await;
+            names = fitting::bind(name, route, guard, &opened, tables, patience, &mut problems).await;
         }
         (problems, names)
     }
@@ -231,93 +239,17 @@ impl Engine {
             problems.push(problem.suggest("write where it is instead: { env: NAME } or { file: /path }"));
         }
         // the rest of the configuration is looked at all the same, with something in the place of what is missing
-        let (config, missing) = definition::resolve_config(&transform.config, &definition::resolve_secret);
-        problems.extend(missing.iter().map(|(place, fault)| Problem::of_fault(below(place), fault)));
+        let places = &plugin.info().secrets;
+        let resolved = definition::resolve_config(&transform.config, places, &definition::resolve_secret);
+        problems.extend(resolved.missing.iter().map(|(place, fault)| Problem::of_fault(below(place), fault)));
         Some(Step {
             told: assemble::told(transform, &plugin),
             share: Arc::default(),
             plugin,
             limits,
-            config: config.to_string(),
+            config: Config::new(resolved.config.to_string(), &resolved.secrets),
         })
     }
-}
-
-/// Binds a route's transforms to the tables that exist now, and looks at what comes out. Answers the names that columns have on the
-/// way; `None` if some transform could not be bound.
-async fn bind(
-    name: &str,
-    route: &RouteDef,
-    guard: &Guard,
-    opened: &[Option<Step>],
-    tables: &[Arc<TableSchema>],
-    problems: &mut Vec<Problem>,
-) -> Option<Names> {
-    let path = &child("routes", name);
-    let mut told = BTreeSet::new();
-    let mut names = Some(Names::new());
-    // tables that a source makes itself are there without the server
-    let own = [forebay_model::schema_changes(), forebay_model::quarantine()];
-    let tables = tables.iter().chain(own);
-    for table in tables.filter(|t| route.tables.iter().any(|p| p.matches(&t.database, &t.table))) {
-        // what a later transform would be given is not known
-        let known: Vec<Step> = opened.iter().map_while(Clone::clone).collect();
-        match chain::bind(&route.source, table, &known, guard).await {
-            Ok(bound) if known.len() == opened.len() => {
-                let on_the_way = bound.bindings.iter().map(|binding| binding.output());
-                for column in std::iter::once(table).chain(on_the_way).flat_map(|t| &t.columns) {
-                    let before = table.lineage.of(&column.name).map(|(before, _)| before);
-                    for column in before.chain([column.name.as_str()]) {
-                        let name = (table.database.clone(), table.table.clone(), column.to_owned());
-                        names.as_mut().map(|names| names.insert(name));
-                    }
-                }
-                let allow = child(path, "allow_pii");
-                problems.extend(bound.exposed.into_iter().map(|exposed| {
-                    let message = format!("the route may not have what it would deliver: {exposed}");
-                    Problem::new(pii::EXPOSED, &allow, message).suggest(pii::FIX)
-                }));
-            }
-            Ok(_) => names = None,
-            Err((i, refusal)) => {
-                names = None;
-                let config = format!("{path}.transforms[{i}].config");
-                let whole = || vec![Problem::of_fault(&config, &refusal.fault)];
-                let each = refusal.problems.iter().map(|problem| {
-                    let at = match problem.path.as_str() {
-                        "" => config.clone(),
-                        below if below.starts_with('[') => format!("{config}{below}"),
-                        below => format!("{config}.{below}"),
-                    };
-                    Problem::new(refusal.fault.code(), at, &problem.message).suggest(refusal.fault.remedy())
-                });
-                let each = if refusal.problems.is_empty() { whole() } else { each.collect() };
-                // a wrong configuration is wrong for every table: once is enough
-                problems
-                    .extend(each.into_iter().filter(|p| told.insert((p.path.clone(), p.message.clone()))));
-            }
-        }
-    }
-    names
-}
-
-/// Entries of `allow_pii` that no column has, or that every column has: neither may be meant.
-fn allowed_nothing(path: &str, route: &RouteDef, names: &Names) -> Vec<Warning> {
-    let warning = |(i, pattern): (usize, ColumnPattern)| {
-        let (message, suggestion) = if pattern.as_str().chars().all(|c| matches!(c, '*' | '?' | '.')) {
-            let message = "the route may have every column, also those that are tagged later";
-            (message.to_owned(), "name the columns that it may have")
-        } else if !names.iter().any(|(database, table, column)| pattern.matches(database, table, column)) {
-            let message = format!("no table of the route has a column {pattern}");
-            (message, "check the spelling: a column's name, or database.table.column")
-        } else {
-            return None;
-        };
-        let (check, path) = ("allow_pii".to_owned(), item(&child(path, "allow_pii"), i));
-        Some(Warning { check, path, message, suggestion: suggestion.to_owned() })
-    };
-    let entries = route.allow_pii.iter().map(|entry| definition::allowed_pii(entry)).enumerate();
-    entries.filter_map(|(i, pattern)| Some((i, pattern.ok()?))).filter_map(warning).collect()
 }
 
 /// Tags that no column has: a tag that was misspelt guards nothing.

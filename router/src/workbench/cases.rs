@@ -197,7 +197,7 @@ impl Case {
     /// Runs some of the events, the first of which has this offset.
     async fn part(&self, plugin: &Plugin, events: &[Event], first: Offset) -> anyhow::Result<Came> {
         let batch = rows::batch(&self.table, events).map_err(anyhow::Error::msg).context("in")?;
-        let config = opened_config(&self.config);
+        let config = opened_config(&self.config, plugin.info());
         let mut binding = match plugin.bind("test", &self.table, &config, &Limits::default()).await {
             Ok(binding) => binding,
             Err(refusal) => return Ok(Came::Error(words(&refusal))),

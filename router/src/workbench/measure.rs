@@ -60,11 +60,11 @@ pub async fn measure(
     rows: usize,
 ) -> anyhow::Result<Figures> {
     let table = widened(table, columns);
-    let config = opened_config(config);
     let cache = Cache::new();
     let (_, compile_ms) = timed(|| Host::new(&cache.0)?.load(component))?;
     let host = Host::new(&cache.0)?;
     let plugin = host.load(component)?;
+    let config = opened_config(config, plugin.info());
     let mut again = Vec::with_capacity(OPENINGS);
     let mut loads = Vec::with_capacity(OPENINGS);
     for _ in 0..OPENINGS {

@@ -17,7 +17,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 use forebay_model::{Secret, SecretRef};
-use forebay_transform::{Host, Plugin};
+use forebay_transform::{Host, Plugin, PluginInfo};
 use serde_json::{Map, Value};
 
 pub use build::{Language, build};
@@ -95,14 +95,14 @@ pub fn config(given: Option<&str>) -> anyhow::Result<Map<String, Value>> {
     }
 }
 
-/// A configuration as `open` gets it, as JSON text. A reference to a secret stands for its own name, whatever the environment holds,
+/// A configuration as `open` of this plugin gets it, as JSON text. A reference to a secret stands for its own name, whatever the environment holds,
 /// so that a case has one result everywhere.
-pub fn opened_config(config: &Map<String, Value>) -> String {
+pub fn opened_config(config: &Map<String, Value>, plugin: &PluginInfo) -> String {
     let named = |reference: &SecretRef| {
         Ok(Secret::new(match reference {
             SecretRef::Env(name) => name.clone(),
             SecretRef::File(path) => path.display().to_string(),
         }))
     };
-    definition::resolve_config(config, &named).0.to_string()
+    definition::resolve_config(config, &plugin.secrets, &named).config.to_string()
 }

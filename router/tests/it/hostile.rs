@@ -1,6 +1,8 @@
 //! Plugins that break every promise, each in a route of its own, all at once beside a good one: the route's policy holds, what went
 //! wrong is said, and nobody else notices.
 
+use std::time::{Duration, Instant};
+
 use serde_json::{Value, json};
 
 use crate::rig::{Rig, plugin, records};
@@ -100,4 +102,42 @@ async fn each_costs_its_own_route_only() {
     rig.database.exec("INSERT INTO t VALUES (41, 'fine')").await.unwrap();
     rig.passed("good", 41).await;
     assert_eq!(rig.status().await["sources"][0]["state"], "running");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_that_hangs_where_it_is_bound_does_not_hold_other_changes_up() {
+    let rig = Rig::new().await;
+    for n in 0..20 {
+        rig.database
+            .exec(&format!("CREATE TABLE t{n} (id BIGINT PRIMARY KEY, word VARCHAR(40))"))
+            .await
+            .unwrap();
+    }
+    let plain = |name: &str| json!({ "routes": { name: rig.route(rig.file(name).0, json!([])) } });
+    rig.apply(&json!({
+        "sources": { "db": rig.source(json!({})) },
+        "plugins": { "hostile": plugin("hostile") },
+    }))
+    .await;
+    let apply = async |definitions: Value| {
+        let start = Instant::now();
+        let answer = rig.forebay.api("POST", "/v1/apply", Some(&definitions)).await.unwrap();
+        (answer.status.as_u16(), answer.json(), start.elapsed())
+    };
+    let hangs = |batch_ms: u64| {
+        let transform = json!([{ "plugin": "hostile", "config": { "do": "loop_in_open" }, "limits": { "batch_ms": batch_ms } }]);
+        json!({ "routes": { "hangs": rig.route(rig.file("hangs").0, transform) } })
+    };
+    // one table is enough to know
+    let (status, told, took) = apply(hangs(1000)).await;
+    assert!(status == 422 && told["message"].as_str().unwrap().contains("without an end"), "{told}");
+    assert_eq!(told["problems"].as_array().unwrap().len(), 1, "{told}");
+    assert!(took < Duration::from_secs(15), "{took:?} for 20 tables");
+    // and no plugin may take as long as its limits say
+    let (slow, beside) = tokio::join!(apply(hangs(600_000)), apply(plain("beside")));
+    let (status, told, took) = slow;
+    let message = told["message"].as_str().unwrap();
+    assert!(status == 422 && message.contains("the plugins of an apply have 30 s together"), "{told}");
+    assert!(took < Duration::from_secs(60), "{took:?}");
+    assert!(beside.0 == 200 && beside.2 < Duration::from_secs(60), "{beside:?}");
 }

@@ -20,6 +20,7 @@ mod preview;
 mod quarantine;
 mod replay;
 mod rig;
+mod secrets;
 mod snapshots;
 mod source;
 mod swap;

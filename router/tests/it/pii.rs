@@ -66,11 +66,19 @@ async fn definitions_that_would_deliver_a_tagged_column_are_refused() {
     let copied = rig.route(file.clone(), json!([hostile("append"), mask("email")]));
     let copies = "is read by plugin `hostile`, which computes `copy`";
     assert_eq!(refused(&rig, "POST", "/v1/apply", &all(&copied)).await, exposed(&rig, copies));
+    // the places of rows are chosen by it
+    let routed = rig.route(file.clone(), json!([hostile("route_by_note"), mask("email")]));
+    let chooses =
+        "is read by plugin `hostile`, which chooses where rows go (the sink shows it as their routing)";
+    assert_eq!(refused(&rig, "POST", "/v1/apply", &all(&routed)).await, exposed(&rig, chooses));
     let stored = rig.forebay.api("GET", "/v1/export", None).await.unwrap().json();
     assert_eq!(stored["routes"], json!({}), "nothing was stored");
 
     // masked, and the same with what is allowed
     rig.apply(&all(&rig.route(file.clone(), json!([mask("email")])))).await;
+    let mut places = routed;
+    places["allow_pii"] = json!(["email"]);
+    rig.apply(&json!({ "routes": { "file": places } })).await;
     let mut allowed = plain.clone();
     allowed["allow_pii"] = json!(["email"]);
     rig.apply(&json!({ "routes": { "file": allowed } })).await;

@@ -72,6 +72,14 @@ async fn the_latest_events_of_each_fate_are_shown_and_a_runaway_ends() {
     );
     assert_eq!(fates(&told, "dropped"), [0_u64; 0], "{told}");
 
+    // only so many at once, as each has memory of its own
+    let slow = || try_on(&rig, hostile("loop_in_open", json!({ "batch_ms": 3000 })), 5);
+    let (a, b, c, d, e, f) = tokio::join!(slow(), slow(), slow(), slow(), slow(), slow());
+    let all = [a, b, c, d, e, f];
+    let refused: Vec<_> = all.iter().filter(|(status, _)| *status == 503).collect();
+    assert_eq!(refused.len(), 2, "{all:?}");
+    assert_eq!(refused[0].1["code"], "api.too_many_previews", "{all:?}");
+
     // what is not there, and what a plugin refuses, is no preview
     let (status, told) =
         try_on(&rig, json!([{ "plugin": "mask", "version": "nope", "config": {} }]), 5).await;

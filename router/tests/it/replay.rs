@@ -199,6 +199,9 @@ async fn what_ran_then_may_let_out_no_more_than_what_runs_now() {
     rig.post("/v1/routes/file/resume").await;
     let stopped = rig.in_state("file", "failed").await;
     assert_eq!(stopped["fault"]["code"], "pii.exposed", "{stopped}");
+    let fix = stopped["fault"]["fix"].as_str().unwrap();
+    assert!(fix.contains("allow_pii") && fix.contains("--transforms now") && !fix.contains("mask"), "{fix}");
+    assert!(!fix.contains("drop, nullify"), "applied transforms wait until the replay is over: {fix}");
     assert_eq!(records(&path).len(), 2, "nothing was delivered");
     // allowed
     let mut allowed = masked.clone();

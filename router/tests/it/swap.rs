@@ -296,6 +296,9 @@ async fn a_preview_says_what_would_happen_and_delivers_nothing() {
         leaks["exposed"][0].as_str().unwrap().contains("`email`") && leaks["samples"] == json!([]),
         "{leaks}"
     );
+    std::fs::write(&yaml, mask("word").to_string()).unwrap();
+    let (code, told) = rig.cli(&["preview", "file", "-f", yaml.to_str().unwrap()]).await;
+    assert!(code == 1 && told.contains("\npii: column `email`"), "{told}");
     // a candidate that leaves it out and adds a column
     let marks =
         preview(json!({ "transforms": [{ "plugin": "marker", "config": { "hide": ["email"] } }] })).await;

@@ -149,7 +149,19 @@ fn without_value(problem: &str) -> String {
         return problem.to_owned();
     }
     let found = found.split(['"', '`']).next().unwrap_or_default().trim_end();
-    format!("{found}, expected {expected}")
+    format!("{found}, expected {}", in_words(expected))
+}
+
+/// What serde expected, for people who do not know Rust's types.
+fn in_words(expected: &str) -> String {
+    let bits = |bits: &str| if bits == "size" { String::new() } else { format!(" of {bits} bits") };
+    let (kind, rest) = expected.split_at_checked(1).unwrap_or_default();
+    match (kind, rest) {
+        ("u", "8" | "16" | "32" | "64" | "size") => format!("a whole number{}, not below 0", bits(rest)),
+        ("i", "8" | "16" | "32" | "64" | "size") => format!("a whole number{}", bits(rest)),
+        ("f", "32" | "64") => "a number".to_owned(),
+        _ => expected.to_owned(),
+    }
 }
 
 /// Writes a log line; the host cuts it at 8 KiB and limits the rate. Never put a row value into one. Natively, in
@@ -195,15 +207,31 @@ mod tests {
     }
 
     #[test]
+    fn types_are_told_in_words() {
+        let of = |error: Result<(), Error>| match error {
+            Err(Error::Config(problems)) => problems[0].message.clone(),
+            other => panic!("{other:?}"),
+        };
+        let not_below = of(parse_config::<usize>("-1").map(drop));
+        assert_eq!(not_below, "invalid value: integer, expected a whole number, not below 0");
+        assert_eq!(
+            of(parse_config::<i64>("\"s\"").map(drop)),
+            "invalid type: string, expected a whole number of 64 bits"
+        );
+        assert_eq!(of(parse_config::<f64>("\"s\"").map(drop)), "invalid type: string, expected a number");
+        assert_eq!(of(parse_config::<bool>("5").map(drop)), "invalid type: integer, expected a boolean");
+    }
+
+    #[test]
     fn a_problem_names_its_path_and_not_its_value() {
         assert!(parse_config::<Config>(r#"{"columns":{"a":{"keep":1,"encoding":"hex"}}}"#).is_ok());
         assert_eq!(
             problem(r#"{"columns":{"phone":{"keep":"s3cret, expected or not"}}}"#),
-            "columns.phone.keep: invalid type: string, expected u32"
+            "columns.phone.keep: invalid type: string, expected a whole number of 32 bits, not below 0"
         );
         assert_eq!(
             problem(r#"{"columns":{"phone":{"keep":-5}}}"#),
-            "columns.phone.keep: invalid value: integer, expected u32"
+            "columns.phone.keep: invalid value: integer, expected a whole number of 32 bits, not below 0"
         );
         let unknown = problem(r#"{"columns":{"phone":{"encoding":"s3cret"}}}"#);
         assert_eq!(unknown, "columns.phone.encoding: unknown variant, expected `hex`");
@@ -212,7 +240,13 @@ mod tests {
             "columns.phone.kepp: unknown field `kepp`, expected `keep` or `encoding`"
         );
         let part = parse_part::<Rule>("columns.phone", serde_json::json!({ "keep": "s3cret" })).unwrap_err();
-        assert_eq!(part, Error::config("columns.phone.keep", "invalid type: string, expected u32"));
+        assert_eq!(
+            part,
+            Error::config(
+                "columns.phone.keep",
+                "invalid type: string, expected a whole number of 32 bits, not below 0"
+            )
+        );
         assert_eq!(problem("{}"), ": missing field `columns`");
         assert_eq!(problem(r#"{"columns":{}} x"#), ": trailing characters at line 1 column 16");
     }

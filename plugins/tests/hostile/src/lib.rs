@@ -32,6 +32,11 @@ enum Do {
     RejectPoison,
     DropPoison,
     DropAndRejectPoison,
+    // tells its secret to everybody
+    TellKeyInOpen,
+    TellKeyInPlan,
+    TellKeyInError,
+    TellKey,
     // answers that break the contract
     PlanOutOfRange,
     PlanTwice,
@@ -68,11 +73,13 @@ enum Do {
     KeyIsNote,
 }
 
-/// `{"do": "trap"}`.
+/// `{"do": "trap"}`; `key` is a secret for those that tell it.
 #[derive(serde::Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Config {
     r#do: Do,
+    #[serde(default)]
+    key: String,
 }
 
 const POISON: &str = "poison";
@@ -81,6 +88,7 @@ struct Hostile {
     does: Do,
     /// Read and returned as they came, by `Echo`.
     columns: u32,
+    key: String,
 }
 
 /// How often this instance was called.
@@ -93,16 +101,19 @@ fn calls() -> u32 {
 impl Transform for Hostile {
     type Config = Config;
 
+    const SECRETS: &'static [&'static str] = &["key"];
+
     fn open(table: &TableSchema, config: Config) -> Result<Self, Error> {
-        let does = config.r#do;
+        let Config { r#do: does, key } = config;
         match does {
+            Do::TellKeyInOpen => return Err(Error::config("key", format!("`{key}` is no key"))),
             Do::TrapInOpen => panic!("open goes wrong"),
             Do::LoopInOpen => spin(),
             Do::ErrorConfig => return Err(Error::config("do", "no such thing")),
             Do::ErrorSchema => return Err(Error::schema("", "not this table")),
             _ => {}
         }
-        Ok(Hostile { does, columns: table.columns.len() as u32 })
+        Ok(Hostile { does, columns: table.columns.len() as u32, key })
     }
 
     fn plan(&self) -> Plan {
@@ -117,6 +128,8 @@ impl Transform for Hostile {
             | Do::DropAndRejectPoison
             | Do::ShortKeep
             | Do::RejectOutOfRange => plan.read(1).filtering(),
+            Do::TellKeyInPlan => plan.rename(1, &self.key),
+            Do::TellKey => plan.read(1).replace(1).filtering(),
             Do::Append | Do::AppendAbsent => plan.read(1).append(text("copy")),
             Do::Retype => plan.read(0).retype(0, ColumnDef::text("id_text", 20, false)),
             Do::NullInNotNull => plan.read(0).replace(0),
@@ -174,6 +187,15 @@ impl Transform for Hostile {
                 return Err(Error::Data(depth.to_string()));
             }
             Do::LogFlood => (0..10_000).for_each(|n| log(Level::Info, &format!("line {n}"))),
+            Do::TellKeyInError => return Err(Error::Data(format!("not with {}", self.key))),
+            Do::TellKey => {
+                log(Level::Info, &format!("the key is {}", self.key));
+                let rejected =
+                    poisoned(&batch).map(|row| Reject { row: row as u32, reason: self.key.clone() });
+                let mut output = batch.map_columns(|_, c| c.map_text(|_, out| out.push_str(&self.key)))?;
+                output.rejects = rejected.into_iter().collect();
+                return Ok(output);
+            }
             Do::DataError => return Err(Error::Data("cannot do this".to_owned())),
             Do::NoColumns => return Ok(Output::default()),
             Do::KeepWithoutFilter => {

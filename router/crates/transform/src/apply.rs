@@ -8,6 +8,7 @@ use forebay_model::{Batch, Code, Fault, Kind, Offset, Origin, TableSchema};
 use crate::assemble::{Piece, assemble};
 use crate::bindings as wit;
 use crate::codes;
+use crate::config::Config;
 use crate::gather::Gathered;
 use crate::host::Plugin;
 use crate::instance::MESSAGE;
@@ -31,7 +32,7 @@ pub struct Binding {
     number: u64,
     plugin: Plugin,
     source: String,
-    config: String,
+    config: Config,
     limits: Limits,
     input: Arc<TableSchema>,
     /// As the plugin said it: a new instance must say the same.
@@ -119,7 +120,7 @@ impl fmt::Debug for Binding {
 }
 
 impl Plugin {
-    /// Binds the plugin to a table of a source. `config_json` is its configuration with secrets resolved.
+    /// Binds the plugin to a table of a source. `config_json` is its configuration, in which no secret stands.
     ///
     /// # Errors
     /// Fatal: [`codes::CONFIG`] and [`codes::SCHEMA`] in the plugin's own words, [`codes::BIND`] if it crashes or runs
@@ -131,7 +132,7 @@ impl Plugin {
         config_json: &str,
         limits: &Limits,
     ) -> Result<Binding, Refusal> {
-        self.bind_hiding(source, table, config_json, limits, &[], &Arc::default()).await
+        self.bind_hiding(source, table, &config_json.into(), limits, &[], &Arc::default()).await
     }
 
     /// As [`bind`](Self::bind), for a table with columns whose values are not to come through: where the plugin replaces one of
@@ -144,19 +145,24 @@ impl Plugin {
         &self,
         source: &str,
         table: &Arc<TableSchema>,
-        config_json: &str,
+        config: &Config,
         limits: &Limits,
         hidden: &[String],
         share: &Arc<Share>,
     ) -> Result<Binding, Refusal> {
-        let (mut live, said) = open(self, source, table, config_json, limits, share).await?;
-        let mut checked = Checked::new(&said, table).map_err(|problem| {
+        let (mut live, said) = open(self, source, table, config, limits, share).await?;
+        let bad_plan = |problem: &str| {
             let what =
                 format!("plugin `{}` planned what cannot be done to {}", self.info().name, table.full_name());
             Fault::new(codes::BAD_PLAN, what)
-                .cause(clean(&problem, MESSAGE))
+                .cause(clean(&config.secrets.veil(problem), MESSAGE))
                 .fix("report it to the plugin's author")
-        })?;
+        };
+        let mut checked = Checked::new(&said, table).map_err(|problem| bad_plan(&problem))?;
+        // names of columns are shown to everybody
+        if checked.output.columns.iter().any(|column| config.secrets.are_in(&column.name)) {
+            return Err(bad_plan("a secret of the configuration would stand in a column's name").into());
+        }
         checked.insist(table, hidden);
         let number = next_binding();
         if checked.calls_guest() {
@@ -167,7 +173,7 @@ impl Plugin {
             number,
             plugin: self.clone(),
             source: source.to_owned(),
-            config: config_json.to_owned(),
+            config: config.clone(),
             limits: limits.clone(),
             input: table.clone(),
             said,
@@ -289,7 +295,7 @@ impl Binding {
             match answer {
                 Ok(answer) => {
                     self.share.pool.put(self.number, live);
-                    return answer.map_err(|error| {
+                    return answer.map(|output| self.veiled(output)).map_err(|error| {
                         let words = match error {
                             wit::Error::Data(words) => words,
                             wit::Error::Config(problems) | wit::Error::Schema(problems) => problems
@@ -326,14 +332,23 @@ impl Binding {
         Err(Fault::new(codes::BAD_PLAN, what).fix("report it to the plugin's author"))
     }
 
+    /// The answer without secrets in its reasons. Its cells are the destination's, which may be meant to have one.
+    fn veiled(&self, mut output: wit::Output) -> wit::Output {
+        for reject in &mut output.rejects {
+            reject.reason = self.config.secrets.veil(&reject.reason).into_owned();
+        }
+        output
+    }
+
     fn failed(&self, code: Code, problem: &str) {
         let (plugin, table) = (&self.plugin.info().name, self.input.full_name());
-        self.share.failed(plugin, &table, code, &clean(problem, MESSAGE));
+        self.share.failed(plugin, &table, code, &clean(&self.config.secrets.veil(problem), MESSAGE));
     }
 
     fn poison(&self, code: Code, problem: &str) -> Fault {
         let (plugin, table) = (&self.plugin.info().name, self.input.full_name());
-        Fault::new(code, format!("plugin `{plugin}` on a batch of {table}: {}", clean(problem, MESSAGE)))
+        let problem = clean(&self.config.secrets.veil(problem), MESSAGE);
+        Fault::new(code, format!("plugin `{plugin}` on a batch of {table}: {problem}"))
     }
 }
 

@@ -16,6 +16,7 @@ use wasmtime::{Config, Engine};
 
 use crate::bindings::{TransformPlugin, TransformPluginPre};
 use crate::cache::Cache;
+use crate::config::Secrets;
 use crate::instance::{Instance, State};
 use crate::limits::{Limits, TICK};
 use crate::plugin_log::clean;
@@ -149,10 +150,12 @@ impl Host {
                     .fix(world::fix())
             })?;
         let (limits, log) = (Limits::default(), Arc::default());
-        let said = run(async { Instance::start(&pre, "new", &limits, &log).await?.describe().await })
-            .map_err(|stop| {
-                Fault::new(codes::DESCRIBE, format!("the plugin failed when asked who it is: {stop}"))
-            })?;
+        let said = run(async {
+            Instance::start(&pre, "new", &limits, &log, &Secrets::default()).await?.describe().await
+        })
+        .map_err(|stop| {
+            Fault::new(codes::DESCRIBE, format!("the plugin failed when asked who it is: {stop}"))
+        })?;
         let info = PluginInfo {
             name: clean(said.name.trim(), 100),
             version: clean(said.version.trim(), 100),

@@ -13,6 +13,7 @@ use wasmtime::{Error, Store, Trap, UpdateDeadline, WasmBacktrace};
 use crate::bindings::exports::forebay::transform::transformer::Guest;
 use crate::bindings::{self as wit, TransformPlugin, TransformPluginPre, host};
 use crate::codes;
+use crate::config::Secrets;
 use crate::limits::{Limits, Memory};
 use crate::plugin_log::{LogRate, PluginLog, clean};
 
@@ -53,10 +54,11 @@ impl Instance {
         name: &str,
         limits: &Limits,
         log: &Arc<LogRate>,
+        secrets: &Secrets,
     ) -> Result<Instance, Stop> {
         let state = State {
             memory: Memory::new(limits.memory_bytes),
-            log: PluginLog::new(Arc::from(name), limits.log_lines_per_second, log.clone()),
+            log: PluginLog::new(Arc::from(name), limits.log_lines_per_second, log.clone(), secrets.clone()),
             ticks: limits.ticks(),
         };
         let mut store = Store::new(pre.engine(), state);

@@ -20,6 +20,7 @@ mod bindings;
 mod cache;
 mod canonical;
 pub mod codes;
+mod config;
 mod decimal;
 pub mod fuzz;
 mod gather;
@@ -39,6 +40,7 @@ mod upload;
 mod world;
 
 pub use apply::{Applied, Binding, ConfigProblem, Place, Refusal, Reject};
+pub use config::{Config, Secrets};
 pub use host::{Host, Plugin, PluginInfo};
 pub use limits::Limits;
 pub use meter::{Failure, Usage};

@@ -1,13 +1,14 @@
 //! What a plugin says: its log lines, and what its language runtime writes to standard error.
 //!
 //! Promises: at most so many lines a second for a plugin in a route, each on one line and at most 8 KiB; what is left out is counted
-//! and told; the last words before a trap are kept for its message.
+//! and told; the last words before a trap are kept for its message. No secret of the configuration is in any of it.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::bindings::host::Level;
+use crate::config::Secrets;
 
 /// The longest line that is logged, in bytes.
 const LINE: usize = 8 << 10;
@@ -89,14 +90,15 @@ pub(crate) struct PluginLog {
     plugin: Arc<str>,
     per_second: u32,
     rate: Arc<LogRate>,
+    secrets: Secrets,
     /// The line of standard error that has not ended yet.
     partial: Vec<u8>,
     last: VecDeque<String>,
 }
 
 impl PluginLog {
-    pub(crate) fn new(plugin: Arc<str>, per_second: u32, rate: Arc<LogRate>) -> PluginLog {
-        PluginLog { plugin, per_second, rate, partial: Vec::new(), last: VecDeque::new() }
+    pub(crate) fn new(plugin: Arc<str>, per_second: u32, rate: Arc<LogRate>, secrets: Secrets) -> PluginLog {
+        PluginLog { plugin, per_second, rate, secrets, partial: Vec::new(), last: VecDeque::new() }
     }
 
     /// One line, if the rate allows it.
@@ -105,7 +107,7 @@ impl PluginLog {
             return;
         }
         let plugin = &*self.plugin;
-        let message = clean(message, LINE);
+        let message = clean(&self.secrets.veil(message), LINE);
         match level {
             Level::Debug => tracing::debug!(target: "plugin", plugin, "{message}"),
             Level::Info => tracing::info!(target: "plugin", plugin, "{message}"),
@@ -134,7 +136,7 @@ impl PluginLog {
     }
 
     fn end_line(&mut self) {
-        let line = String::from_utf8_lossy(&self.partial).trim().to_owned();
+        let line = self.secrets.veil(String::from_utf8_lossy(&self.partial).trim()).into_owned();
         self.partial.clear();
         if line.is_empty() {
             return;
@@ -173,7 +175,7 @@ mod tests {
 
     #[test]
     fn lines_are_joined_and_the_last_ones_kept() {
-        let mut log = PluginLog::new("p".into(), 0, Arc::default());
+        let mut log = PluginLog::new("p".into(), 0, Arc::default(), Secrets::default());
         for word in ["one\ntw", "o\nthree\n", "\n", "four\nfive", "\nsix"] {
             log.stderr(word.as_bytes());
         }
@@ -183,7 +185,7 @@ mod tests {
 
     #[test]
     fn a_line_without_end_takes_bounded_memory() {
-        let mut log = PluginLog::new("p".into(), 0, Arc::default());
+        let mut log = PluginLog::new("p".into(), 0, Arc::default(), Secrets::default());
         for _ in 0..100 {
             log.stderr(&[b'x'; 1000]);
         }
@@ -194,7 +196,7 @@ mod tests {
     fn the_rate_is_held_over_all_instances_and_what_is_left_out_is_told() {
         let rate = Arc::<LogRate>::default();
         for _ in 0..5 {
-            let mut log = PluginLog::new("p".into(), 3, rate.clone());
+            let mut log = PluginLog::new("p".into(), 3, rate.clone(), Secrets::default());
             log.line(Level::Info, "x");
             log.line(Level::Info, "x");
         }

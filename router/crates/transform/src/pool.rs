@@ -11,6 +11,7 @@ use wasmtime::component::ResourceAny;
 
 use crate::apply::{ConfigProblem, Refusal, in_a_line};
 use crate::bindings as wit;
+use crate::config::Config;
 use crate::host::Plugin;
 use crate::instance::{Instance, MESSAGE, Stop};
 use crate::limits::Limits;
@@ -61,7 +62,7 @@ pub(crate) async fn open(
     plugin: &Plugin,
     source: &str,
     table: &TableSchema,
-    config: &str,
+    config: &Config,
     limits: &Limits,
     share: &Share,
 ) -> Result<(Live, wit::Plan), Refusal> {
@@ -79,9 +80,10 @@ pub(crate) async fn open(
         primary_key: &table.key,
     };
     share.pool.make_room(limits);
-    let started = Instance::start(&plugin.pre, &plugin.info().name, limits, &share.log).await;
+    let started =
+        Instance::start(&plugin.pre, &plugin.info().name, limits, &share.log, &config.secrets).await;
     let mut instance = started.map_err(stopped)?;
-    let resource = instance.open(schema, config).await.map_err(stopped)?.map_err(|error| {
+    let resource = instance.open(schema, &config.json).await.map_err(stopped)?.map_err(|error| {
         let (code, problems, fix) = match error {
             wit::Error::Config(problems) => (codes::CONFIG, problems, "correct the transform's `config`"),
             wit::Error::Schema(problems) => (
@@ -95,8 +97,8 @@ pub(crate) async fn open(
             }
         };
         let clean = |p: wit::Problem| ConfigProblem {
-            path: clean(&p.path, PATH),
-            message: clean(&p.message, MESSAGE),
+            path: clean(&config.secrets.veil(&p.path), PATH),
+            message: clean(&config.secrets.veil(&p.message), MESSAGE),
         };
         let problems: Vec<_> = problems.into_iter().take(PROBLEMS).map(clean).collect();
         Refusal {

@@ -35,9 +35,14 @@ impl Check {
                 "forebay: config.{path}: a server takes no secret in plain here (write {{ env: NAME }} or {{ file: /path }})"
             );
         }
+        for path in definition::left_references(&config, &plugin.info().secrets) {
+            eprintln!(
+                "forebay: config.{path}: the plugin takes no secret here, so this is no reference to one and is left as it is"
+            );
+        }
         let mut plan = json!(null);
         if let Some(table) = &table {
-            let config = workbench::opened_config(&config);
+            let config = workbench::opened_config(&config, plugin.info());
             let binding = match plugin.bind("check", table, &config, &Limits::default()).await {
                 Ok(binding) => binding,
                 Err(refusal) => return Err(anyhow::Error::new(refusal.fault).into()),

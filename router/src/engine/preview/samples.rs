@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use forebay_model::{Block, Offset};
 use forebay_sink::formats::debezium::{DebeziumConfig, DecimalMode};
+use forebay_transform::Secrets;
 use serde::Serialize;
 use serde_json::{Map, Value};
 use tokio::time::Instant;
@@ -131,6 +132,12 @@ impl Samples {
         }
     }
 
+    /// Takes a plugin's secrets out of what would be delivered.
+    pub(super) fn veil(&mut self, secrets: &Secrets) {
+        let changes = self.0.values_mut().flatten().flat_map(|sample| &mut sample.changes);
+        changes.filter_map(|change| change.to.as_mut()).for_each(|value| veil(secrets, value));
+    }
+
     /// The samples, the newest last.
     pub(super) fn finish(self) -> Vec<Sample> {
         let mut all: Vec<Sample> = self.0.into_values().flatten().collect();
@@ -147,6 +154,18 @@ fn rendered(source: &str, block: &Block, offset: Offset) -> Value {
         .next()
         .and_then(|line| serde_json::from_slice(line).ok())
         .unwrap_or_default()
+}
+
+fn veil(secrets: &Secrets, value: &mut Value) {
+    match value {
+        Value::Array(values) => values.iter_mut().for_each(|value| veil(secrets, value)),
+        Value::Object(fields) => fields.values_mut().for_each(|value| veil(secrets, value)),
+        Value::String(text) => *text = secrets.veil(text).into_owned(),
+        Value::Number(number) if secrets.are_in(&number.to_string()) => {
+            *value = Value::String(secrets.veil(&number.to_string()).into_owned());
+        }
+        _ => {}
+    }
 }
 
 fn differences(was: &Value, is: &Value) -> Vec<CellChange> {

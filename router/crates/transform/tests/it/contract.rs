@@ -278,8 +278,10 @@ async fn what_must_be_hidden_is_answered_anew() {
     let input = inserts(&table, &NOTES);
     let hidden = ["note".to_owned()];
     let (config, limits) = (config("unchanged"), Limits::default());
-    let mut binding =
-        hostile().bind_hiding("test", &table, &config, &limits, &hidden, &Arc::default()).await.unwrap();
+    let mut binding = hostile()
+        .bind_hiding("test", &table, &config.as_str().into(), &limits, &hidden, &Arc::default())
+        .await
+        .unwrap();
     let fault = binding.apply(&input, &place()).await.unwrap_err();
     assert_eq!(fault.code(), codes::BAD_OUTPUT, "{fault}");
     assert!(fault.message().contains("column `note`: no cells came back"), "{fault}");

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex};
 
-use forebay_transform::{Limits, Share};
+use forebay_transform::{Config, Limits, Share};
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Level, Metadata, Subscriber};
@@ -59,7 +59,7 @@ fn said(
     let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a plugin that works");
     tracing::subscriber::with_default(seen.clone(), || {
         runtime.block_on(async {
-            let (table, config) = (notes(), config(does));
+            let (table, config) = (notes(), Config::from(config(does).as_str()));
             for _ in 0..bindings {
                 let binding = hostile().bind_hiding("test", &table, &config, limits, &[], &share).await;
                 let mut binding = binding.expect("a plugin that works");

@@ -27,7 +27,7 @@ async fn bound(plugin: &Plugin, tables: usize, config: &str, limits: &Limits) ->
     let share = Arc::<Share>::default();
     let mut bindings = Vec::new();
     for n in 0..tables {
-        let binding = plugin.bind_hiding("test", &numbered(n), config, limits, &[], &share).await;
+        let binding = plugin.bind_hiding("test", &numbered(n), &config.into(), limits, &[], &share).await;
         bindings.push(binding.expect("a plugin that works"));
     }
     (bindings, share)
