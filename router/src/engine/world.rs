@@ -7,12 +7,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use forebay_model::{Class, ColumnPattern, Note, TablePattern, TableSchema};
+use forebay_model::{Class, Descendant, Note, TablePattern, TableSchema};
 use forebay_source::mysql;
 use forebay_store::DocKind;
 use serde_json::Value;
 
+use super::advice::{Names, allowed_nothing, tags_of_nothing, tags_taken_away};
 use super::chain::{self, Step};
+use super::later::Later;
 use super::{Engine, How, assemble, codes, fitness, pii, versions};
 use crate::definition::{
     self, Action, Checked, Existing, Guard, Plan, Problem, RouteDef, SourceDef, TransformDef, Warning, child,
@@ -22,8 +24,8 @@ use crate::definition::{
 /// A source's tables; `None` where they could not be looked at.
 type Tables = Option<Vec<Arc<TableSchema>>>;
 
-/// Columns: database, table and name.
-type Names = BTreeSet<(String, String, String)>;
+/// What became of columns since, by source.
+type AllLater = BTreeMap<String, Arc<Vec<Descendant>>>;
 
 impl Engine {
     /// Adds what is found to `checked`; answers what is no problem and should be known. With `force` a server that is not fit to be
@@ -43,6 +45,7 @@ impl Engine {
         };
         self.check_components(checked, plan).await;
         let mut seen: BTreeMap<String, Tables> = BTreeMap::new();
+        let mut later = AllLater::new();
         let sources: Vec<_> = checked.wanted.definitions.sources.clone().into_iter().collect();
         for (name, source) in &sources {
             let path = child("sources", name);
@@ -64,6 +67,9 @@ impl Engine {
                 if let Some(tables) = &tables {
                     missing(&path, &source.tables, tables, &mut problems);
                     warnings.extend(tags_of_nothing(&path, source, tables));
+                    if let Some(was) = source_of(existing, &[], name) {
+                        warnings.extend(tags_taken_away(&path, &was, source, tables));
+                    }
                 }
                 problems.into_iter().for_each(|problem| checked.note(problem));
                 seen.insert(name.clone(), tables);
@@ -99,9 +105,17 @@ impl Engine {
                 };
                 seen.insert(route.source.clone(), tables);
             }
-            let guard = source.map(|source| Guard::new(&source, route)).unwrap_or_default();
+            if !later.contains_key(&route.source) {
+                later.insert(route.source.clone(), self.later_of(&route.source).await);
+            }
+            let guard = |source: Option<&SourceDef>| {
+                let mut guard = source.map(|source| Guard::new(source, route)).unwrap_or_default();
+                guard.learn(&later[&route.source]);
+                guard
+            };
+            let now = guard(source.as_ref());
             let tables = seen[&route.source].as_deref();
-            let (problems, names) = self.check_route(existing, checked, name, route, &guard, tables).await;
+            let (problems, names) = self.check_route(existing, checked, name, route, &now, tables).await;
             if let Some(names) = names {
                 warnings.extend(allowed_nothing(&child("routes", name), route, &names));
             }
@@ -116,14 +130,14 @@ impl Engine {
                 continue;
             }
             let was = source_of(existing, &[], &route.source);
-            let guard = was.as_ref().map(|source| Guard::new(source, route)).unwrap_or_default();
+            let before = guard(was.as_ref());
             let read = |table: &&Arc<TableSchema>| {
                 let tables = was.iter().flat_map(|source| &source.tables);
                 tables.into_iter().any(|p| p.matches(&table.database, &table.table))
             };
             let tables: Option<Vec<_>> = tables.map(|tables| tables.iter().filter(read).cloned().collect());
             let (known, _) =
-                self.check_route(existing, checked, name, route, &guard, tables.as_deref()).await;
+                self.check_route(existing, checked, name, route, &before, tables.as_deref()).await;
             let is_new = |problem: &Problem| !known.iter().any(|known| known.message == problem.message);
             exposed.into_iter().filter(is_new).for_each(|problem| checked.note(problem));
         }
@@ -141,6 +155,15 @@ impl Engine {
             mysql::lineages(&mut tables, &notes);
         }
         Some(tables)
+    }
+
+    /// What columns of a source came to be called.
+    async fn later_of(&self, source: &str) -> Arc<Vec<Descendant>> {
+        match self.log_of_source(source).await {
+            // one that cannot be read is the running source's fault
+            Ok(log) => Later::new(log).look().await.unwrap_or_default(),
+            Err(_) => Arc::default(),
+        }
     }
 
     async fn check_components(&self, checked: &mut Checked, plan: &Plan) {
@@ -299,43 +322,6 @@ async fn bind(
         }
     }
     names
-}
-
-/// Entries of `allow_pii` that no column has, or that every column has: neither may be meant.
-fn allowed_nothing(path: &str, route: &RouteDef, names: &Names) -> Vec<Warning> {
-    let warning = |(i, pattern): (usize, ColumnPattern)| {
-        let (message, suggestion) = if pattern.as_str().chars().all(|c| matches!(c, '*' | '?' | '.')) {
-            let message = "the route may have every column, also those that are tagged later";
-            (message.to_owned(), "name the columns that it may have")
-        } else if !names.iter().any(|(database, table, column)| pattern.matches(database, table, column)) {
-            let message = format!("no table of the route has a column {pattern}");
-            (message, "check the spelling: a column's name, or database.table.column")
-        } else {
-            return None;
-        };
-        let (check, path) = ("allow_pii".to_owned(), item(&child(path, "allow_pii"), i));
-        Some(Warning { check, path, message, suggestion: suggestion.to_owned() })
-    };
-    let entries = route.allow_pii.iter().map(|entry| definition::allowed_pii(entry)).enumerate();
-    entries.filter_map(|(i, pattern)| Some((i, pattern.ok()?))).filter_map(warning).collect()
-}
-
-/// Tags that no column has: a tag that was misspelt guards nothing.
-fn tags_of_nothing(path: &str, source: &SourceDef, tables: &[Arc<TableSchema>]) -> Vec<Warning> {
-    let means_none = |pattern: &ColumnPattern| {
-        let mut tables = tables.iter();
-        !tables.any(|t| t.columns.iter().any(|c| pattern.matches(&t.database, &t.table, &c.name)))
-    };
-    let patterns = source.tags.keys().filter_map(|tag| ColumnPattern::new(tag).ok());
-    let warning = |pattern: ColumnPattern| Warning {
-        check: "tags".to_owned(),
-        path: child(&child(path, "tags"), pattern.as_str()),
-        message: format!("no table of the server has a column {pattern}"),
-        suggestion:
-            "check the spelling: a tag holds for columns of exactly this name, also for those to come"
-                .to_owned(),
-    };
-    patterns.filter(means_none).map(warning).collect()
 }
 
 /// Whether a stored route is not deleted.
