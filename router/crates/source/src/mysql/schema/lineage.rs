@@ -133,15 +133,16 @@ impl History {
         if !self.captures(key) {
             return;
         }
+        self.forget(key);
         if self.before.len() >= BEFORE
-            && !self.before.contains_key(key)
-            && let Some((first, _)) = self.before.pop_first()
+            && let Some(first) = self.before.iter().min_by_key(|(_, v)| v.gone).map(|(key, _)| key.clone())
         {
             tracing::warn!(table = full_name(&first), "too many tables that are gone: not remembered");
-            self.staged.insert(note::before_key(&first), first);
+            self.forget(&first);
         }
+        let gone = self.before.values().map(|v| v.gone).max().unwrap_or(0) + 1;
         self.staged.insert(note::before_key(key), key.clone());
-        self.before.insert(key.clone(), version);
+        self.before.insert(key.clone(), Version { gone, ..version });
     }
 
     /// A name's table is known.
@@ -149,6 +150,24 @@ impl History {
         if self.before.remove(key).is_some() {
             self.staged.insert(note::before_key(key), key.clone());
         }
+    }
+
+    /// A table that is made column for column like one whose name its own has in it: the copy of an online schema change. What becomes of
+    /// its columns before it takes the other's place is told, as if it had been made LIKE that.
+    pub(super) fn copied(&self, key: &Key, mut made: Version) -> Version {
+        let names =
+            |version: &Version| version.columns.iter().map(|c| c.name.to_lowercase()).collect::<Vec<_>>();
+        let columns = names(&made);
+        for (other, known) in &self.tables {
+            if let Some(known) = known
+                && (other.0 == key.0 && other != key && key.1.contains(&other.1))
+                && names(known) == columns
+            {
+                made.lineage.merge(known.lineage.clone());
+                made.lineage.add_table(&other.0, &other.1);
+            }
+        }
+        made
     }
 
     /// What takes the name `to` when the table `from`, which is this, gets it. To be asked before it does.

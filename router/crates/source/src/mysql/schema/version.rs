@@ -43,6 +43,13 @@ pub(crate) struct Version {
     /// Whether it is system-versioned, as MariaDB calls it: its rows are versions of rows.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub(super) versioned: bool,
+    /// The how manieth table that was gone; 0 for one that is there.
+    #[serde(default, skip_serializing_if = "is_there")]
+    pub(super) gone: u64,
+}
+
+fn is_there(gone: &u64) -> bool {
+    *gone == 0
 }
 
 /// Why a version and a table map are not of one table.
@@ -59,6 +66,7 @@ impl Version {
             lineage: Lineage::default(),
             proved: false,
             versioned: false,
+            gone: 0,
         }
     }
 

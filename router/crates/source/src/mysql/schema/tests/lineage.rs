@@ -112,6 +112,14 @@ fn a_table_takes_its_names_along() {
         "DROP TABLE _t_del",
     ]);
     assert!(had(&ghost, "t", "note", "t.email") && !had(&ghost, "t", "n", "t.email"));
+    // and one that is made with the same columns
+    let copied = after(&[
+        "CREATE TABLE _t_new (id INT, email VARCHAR(80), Note VARCHAR(80), n INT)",
+        "ALTER TABLE _t_new DROP COLUMN id, RENAME COLUMN email TO mail",
+        "RENAME TABLE t TO _t_old, _t_new TO t",
+    ]);
+    assert!(had(&copied, "t", "mail", "t.email"));
+    assert!(!had(&copied, "t", "note", "t.email") && !had(&copied, "t", "n", "t.email"));
     for swap in [
         &["RENAME TABLE t TO old, new TO t"][..],
         &["RENAME TABLE t TO old", "RENAME TABLE new TO t"],
@@ -209,6 +217,22 @@ fn it_is_noted_with_the_position() {
     assert!(!anew.tables.contains_key(&key("t")));
     seen(&mut anew, &["id", "m3", "note", "n"]);
     assert!(had(&anew, "t", "m3", "t.email"));
+}
+
+#[test]
+fn of_tables_that_are_gone_the_oldest_is_forgotten_first() {
+    let mut history = after(&["DROP TABLE t"]);
+    for n in 0..1000 {
+        say(&mut history, &format!("CREATE TABLE a{n} (id INT)"));
+        say(&mut history, &format!("DROP TABLE a{n}"));
+        if n == 500 {
+            history.end_transaction(Default::default);
+            let notes = history.take_notes();
+            history = History::new(&history.config, &notes, true).unwrap();
+        }
+    }
+    let known = |name: &str| history.before.contains_key(&key(name));
+    assert!(!known("t") && known("a0") && known("a999"));
 }
 
 /// A statement on the columns that there are, and what becomes of the marked one.
