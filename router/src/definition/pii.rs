@@ -1,6 +1,8 @@
 //! Which columns of a source are tagged `pii`, and which of them a route may have all the same.
 
-use forebay_model::{ColumnPattern, TableSchema, Tie, quarantine};
+use std::sync::Arc;
+
+use forebay_model::{ColumnPattern, Descendant, TableSchema, Tie, quarantine, same_column};
 
 use super::document::{RouteDef, SourceDef};
 
@@ -12,6 +14,7 @@ pub(super) const PII: &str = "pii";
 pub struct Guard {
     tagged: Vec<ColumnPattern>,
     allowed: Vec<ColumnPattern>,
+    later: Arc<Vec<Descendant>>,
 }
 
 /// Why a column is kept back.
@@ -21,6 +24,8 @@ pub struct Why {
     pub name: String,
     /// How it is known that the column had it; `None` if it is its own.
     pub tie: Option<Tie>,
+    /// Whether it got the name later, and not before.
+    pub later: bool,
 }
 
 impl Guard {
@@ -34,13 +39,20 @@ impl Guard {
             let table = quarantine();
             tagged.extend(ColumnPattern::new(&format!("{}.{}.rows", table.database, table.table)));
         }
-        Guard { tagged, allowed: Vec::new() }
+        Guard { tagged, ..Guard::default() }
     }
 
     /// For what a route delivers.
     pub fn new(source: &SourceDef, route: &RouteDef) -> Guard {
         let allowed = route.allow_pii.iter().filter_map(|pattern| allowed(pattern).ok()).collect();
         Guard { allowed, ..Guard::of_source(source) }
+    }
+
+    /// With what is known of tables now: columns of earlier versions are looked for in it. Whether that is other than before.
+    pub fn learn(&mut self, later: &Arc<Vec<Descendant>>) -> bool {
+        let is_new = !Arc::ptr_eq(&self.later, later) && self.later != *later;
+        self.later = later.clone();
+        is_new
     }
 
     /// Whether no column is tagged.
@@ -55,31 +67,73 @@ impl Guard {
 
     /// Why the table's column is kept back; `None` if it is not.
     ///
-    /// It is if one of its names is tagged, its own or one that it has or may have had before, unless just that name is allowed. A
-    /// column whose own name is not tagged is also allowed by that.
+    /// It is if one of its names is tagged, its own or one that it has, may have had before, or may have got later, unless just that
+    /// name is allowed. A column whose own name is not tagged is also allowed by that.
     pub fn why(&self, table: &TableSchema, column: &str) -> Option<Why> {
-        let means = |patterns: &[ColumnPattern], (database, table): (&str, &str), column: &str| {
-            patterns.iter().any(|p| p.matches(database, table, column))
-        };
-        let (lineage, own) = (&table.lineage, (table.database.as_str(), table.table.as_str()));
-        if !means(&self.tagged, own, column) && (lineage.is_empty() || means(&self.allowed, own, column)) {
+        let own = (table.database.as_str(), table.table.as_str());
+        let is_allowed = means(&self.allowed, own, column);
+        if self.is_idle() || is_allowed && !means(&self.tagged, own, column) {
             return None;
         }
+        let lost = || Why { name: "another column".to_owned(), tie: Some(Tie::Unknown), later: false };
+        let before = self.named_before(table, column).or_else(|| self.named_later(own, column));
+        before.or_else(|| (table.lineage.lost && !is_allowed).then(lost))
+    }
+
+    /// The tagged name that a column has or had.
+    fn named_before(&self, table: &TableSchema, column: &str) -> Option<Why> {
+        let lineage = &table.lineage;
+        let own = (table.database.as_str(), table.table.as_str());
         let before = lineage.tables.iter().map(|(database, table)| (database.as_str(), table.as_str()));
         let mut names = Vec::new();
         for (at, tie) in [(own, None)].into_iter().chain(before.map(|at| (at, Some(Tie::Renamed)))) {
             names.push((at, column, tie));
             names.extend(lineage.of(column).map(|(name, by)| (at, name, Some(by))));
         }
-        let held = names
-            .into_iter()
-            .filter(|(at, name, _)| means(&self.tagged, *at, name) && !means(&self.allowed, *at, name));
-        // what is surest is told
-        let told = held.min_by_key(|(_, _, tie)| *tie);
-        let told = told
-            .map(|((database, table), name, tie)| Why { name: format!("{database}.{table}.{name}"), tie });
-        let lost = || Why { name: "another column".to_owned(), tie: Some(Tie::Unknown) };
-        told.or_else(|| (lineage.lost && !self.is_idle()).then(lost))
+        self.surest(names, false)
+    }
+
+    /// The tagged name that a column got later, in this table or in what became of it.
+    ///
+    /// Names are all that versions have in common: another column that has the name now is meant, too.
+    fn named_later(&self, at: (&str, &str), column: &str) -> Option<Why> {
+        let mut names = Vec::new();
+        for after in self.later.iter().filter(|after| after.tables().any(|table| table == at)) {
+            for now in &after.columns {
+                let stayed = same_column(now, column).then_some(Tie::Renamed);
+                let ties = after
+                    .lineage
+                    .of(now)
+                    .filter(|(name, tie)| same_column(name, column) && *tie != Tie::Computed)
+                    .map(|(_, tie)| tie);
+                let Some(tie) = stayed.into_iter().chain(ties).min() else {
+                    if after.lineage.lost {
+                        names.extend(after.tables().map(|at| (at, now.as_str(), Some(Tie::Unknown))));
+                    }
+                    continue;
+                };
+                names.extend(after.tables().map(|at| (at, now.as_str(), Some(tie))));
+                // what it was called on the way, too
+                let renamed = tie == Tie::Renamed && stayed.is_none();
+                let between = after.lineage.of(now).filter(|(_, by)| renamed && *by == Tie::Renamed);
+                names.extend(
+                    between.flat_map(|(name, by)| after.tables().map(move |at| (at, name, Some(by)))),
+                );
+            }
+        }
+        self.surest(names, true)
+    }
+
+    /// Of these names, how each is known, the one that is tagged and not allowed that is known best.
+    fn surest<'a>(
+        &self,
+        names: impl IntoIterator<Item = ((&'a str, &'a str), &'a str, Option<Tie>)>,
+        later: bool,
+    ) -> Option<Why> {
+        let is_held = |at, name| means(&self.tagged, at, name) && !means(&self.allowed, at, name);
+        let held = names.into_iter().filter(|(at, name, _)| is_held(*at, name));
+        let ((database, table), name, tie) = held.min_by_key(|(_, _, tie)| *tie)?;
+        Some(Why { name: format!("{database}.{table}.{name}"), tie, later })
     }
 
     /// Whether the route may have a column of this name.
@@ -92,6 +146,10 @@ impl Guard {
         let names = table.columns.iter().map(|column| column.name.as_str());
         names.filter(|name| self.holds(table, name)).map(str::to_owned).collect()
     }
+}
+
+fn means(patterns: &[ColumnPattern], (database, table): (&str, &str), column: &str) -> bool {
+    patterns.iter().any(|pattern| pattern.matches(database, table, column))
 }
 
 /// An entry of `allow_pii`: a column's name alone means that column of every table.

@@ -17,6 +17,7 @@ use super::checkpoints::Checkpoints;
 use super::codes;
 use super::history::TransformRun;
 use super::ingest::Begin;
+use super::later::Later;
 use super::letters::Letters;
 use super::meters::Meters;
 use super::replay::Past;
@@ -119,7 +120,7 @@ impl Setup {
 }
 
 /// A route's transforms, to be bound.
-pub(super) async fn open_chain(parts: &Parts, name: &str, setup: &Setup) -> Result<Chain, Fault> {
+pub(super) async fn open_chain(parts: &Parts, log: &Log, name: &str, setup: &Setup) -> Result<Chain, Fault> {
     let mut steps = Vec::with_capacity(setup.def.transforms.len());
     for transform in &setup.def.transforms {
         let mut step = open_step(parts, transform).await?;
@@ -127,7 +128,7 @@ pub(super) async fn open_chain(parts: &Parts, name: &str, setup: &Setup) -> Resu
         steps.push(step);
     }
     let source = setup.def.source.clone();
-    Ok(Chain::new(name.to_owned(), source, setup.guard.clone(), steps))
+    Ok(Chain::new(name.to_owned(), source, (setup.guard.clone(), Later::new(log.clone())), steps))
 }
 
 /// Transforms as they ran once, to be bound.
@@ -165,7 +166,7 @@ pub(super) async fn open_route(
     progress: Progress,
 ) -> Result<Route, Fault> {
     let now = setup.borrow_and_update().clone();
-    let chain = open_chain(parts, name, &now).await?;
+    let chain = open_chain(parts, &log, name, &now).await?;
     let def = &now.def;
     let at = parts.checkpoints.get(name).unwrap_or_default();
     let opening = Opening {

@@ -8,6 +8,7 @@ use forebay_model::{Batch, Block, Fault, TableSchema};
 use forebay_transform::{Binding, Config, Limits, Plugin, Refusal, Share};
 
 use super::history::TransformRun;
+use super::later::Later;
 use super::pii::{self, Held};
 use super::through::{self, Passed};
 use crate::definition::Guard;
@@ -60,6 +61,7 @@ pub(super) struct Chain {
     route: String,
     source: String,
     guard: Guard,
+    later: Later,
     steps: Vec<Step>,
     bound: Vec<(Arc<TableSchema>, Vec<Binding>)>,
     /// Whether it was told that a plugin takes single events only.
@@ -67,8 +69,13 @@ pub(super) struct Chain {
 }
 
 impl Chain {
-    pub(super) fn new(route: String, source: String, guard: Guard, steps: Vec<Step>) -> Self {
-        Chain { route, source, guard, steps, bound: Vec::new(), is_slow: false }
+    pub(super) fn new(
+        route: String,
+        source: String,
+        (guard, later): (Guard, Later),
+        steps: Vec<Step>,
+    ) -> Self {
+        Chain { route, source, guard, later, steps, bound: Vec::new(), is_slow: false }
     }
 
     /// Whether nothing is done to batches, and nothing is held back.
@@ -127,6 +134,13 @@ impl Chain {
     /// # Errors
     /// Fatal: a transform cannot be bound, or a column would come out that the route may not have ([`pii::EXPOSED`]).
     async fn bindings(&mut self, table: &Arc<TableSchema>) -> Result<usize, Fault> {
+        if !self.guard.is_idle() {
+            let later = self.later.look().await?;
+            if self.guard.learn(&later) {
+                // each version is judged anew
+                self.bound.clear();
+            }
+        }
         // the same version usually comes as the same Arc
         let known = |(t, _): &(Arc<TableSchema>, _)| Arc::ptr_eq(t, table) || t == table;
         if let Some(at) = self.bound.iter().position(known) {
@@ -142,5 +156,50 @@ impl Chain {
         self.bound.iter().filter(is_before).flat_map(|(_, old)| old).for_each(Binding::rest);
         self.bound.push((table.clone(), bindings));
         Ok(self.bound.len() - 1)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use forebay_changelog::{Entry, Log, Options};
+    use forebay_model::{Column, ColumnType, Note, Position};
+    use serde_json::json;
+
+    use super::*;
+    use crate::definition::{RouteDef, SourceDef};
+
+    #[tokio::test]
+    async fn a_version_is_judged_again_when_a_later_one_tells_more() {
+        let folder = tempfile::tempdir().unwrap();
+        let log = Log::open(&folder.path().join("changelog.redb"), Options::default()).unwrap();
+        let tags = json!({ "shop.t.email": ["pii"] });
+        let source = json!({ "mysql": { "host": "h", "user": "u" }, "tables": ["shop.*"], "tags": tags });
+        let source: SourceDef = serde_json::from_value(source).unwrap();
+        let route = json!({ "source": "s", "tables": ["shop.*"], "sink": { "console": {} } });
+        let route: RouteDef = serde_json::from_value(route).unwrap();
+        let guard = (Guard::new(&source, &route), Later::new(log.clone()));
+        let mut chain = Chain::new("r".into(), "s".into(), guard, Vec::new());
+        let column =
+            Column { name: "mail".into(), ty: ColumnType::Text, nullable: true, native: "text".into() };
+        let (database, table) = ("shop".into(), "t".into());
+        let lineage = forebay_model::Lineage::default();
+        let table = TableSchema { database, table, columns: vec![column], key: vec![], lineage }.shared();
+        assert_eq!(chain.bindings(&table).await.unwrap(), 0);
+
+        // the statement that renames it is read while the route lags behind it
+        let version = json!({
+            "form": 1, "proved": true, "key": [],
+            "columns": [{ "name": "email", "type": { "name": "text" }, "nullable": true }],
+            "lineage": { "columns": [{ "now": ["email"], "before": ["mail"], "by": "renamed" }] },
+        });
+        let value = json!({ "database": "shop", "table": "t", "version": version }).to_string();
+        let note = Note { key: "schema/shop.t".into(), value: Some(value.into_bytes()) };
+        let position = Position { file: "binlog.000001".into(), pos: 4, ..Position::default() };
+        log.append(Entry { position: Some(position), notes: vec![note], ..Entry::default() }).await.unwrap();
+        log.flush().await.unwrap();
+        let fault = chain.bindings(&table).await.unwrap_err();
+        assert_eq!(fault.code(), pii::EXPOSED);
+        assert!(fault.message().contains("`mail` of shop.t, which became shop.t.email"), "{fault}");
+        log.close().await.unwrap();
     }
 }

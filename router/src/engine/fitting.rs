@@ -7,19 +7,17 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use forebay_model::{ColumnPattern, Fault, TableSchema};
+use forebay_model::{Fault, TableSchema};
 use forebay_transform::{Refusal, codes};
 use tokio::time::{Instant, timeout};
 
+use super::advice::Names;
 use super::chain::{self, Bound, Step};
 use super::pii;
-use crate::definition::{self, Guard, Problem, RouteDef, Warning, child, item};
+use crate::definition::{self, Guard, Problem, RouteDef, child};
 
 /// What plugins may take to be bound in one apply. No other change is made meanwhile.
 const TIME: Duration = Duration::from_secs(30);
-
-/// Columns: database, table and name.
-pub(super) type Names = BTreeSet<(String, String, String)>;
 
 /// What is left of [`TIME`].
 pub(super) struct Patience(Duration);
@@ -151,28 +149,4 @@ fn out_of_time(path: &str, table: &TableSchema) -> Problem {
          apply fewer routes at once",
     );
     Problem::of_fault(child(path, "transforms"), &fault)
-}
-
-/// Entries of `allow_pii` that no column has, or that every column has: neither may be meant.
-pub(super) fn allowed_nothing(path: &str, route: &RouteDef, names: &Names) -> Vec<Warning> {
-    let warning = |(i, pattern): (usize, ColumnPattern)| {
-        let is_any = |part: &str| part.chars().all(|c| matches!(c, '*' | '?' | '.'));
-        let (table, column) = pattern.as_str().rsplit_once('.').unwrap_or(("", pattern.as_str()));
-        let (message, suggestion) =
-            if !names.iter().any(|(database, table, column)| pattern.matches(database, table, column)) {
-                let message = format!("no table of the route has a column {pattern}");
-                (message, "check the spelling: a column's name, or database.table.column")
-            } else if is_any(column) {
-                let of = if is_any(table) { String::new() } else { format!(" of {table}") };
-                let message =
-                    format!("the route may have every column{of}, also those that are tagged later");
-                (message, "name the columns that it may have")
-            } else {
-                return None;
-            };
-        let (check, path) = ("allow_pii".to_owned(), item(&child(path, "allow_pii"), i));
-        Some(Warning { check, path, message, suggestion: suggestion.to_owned() })
-    };
-    let entries = route.allow_pii.iter().map(|entry| definition::allowed_pii(entry)).enumerate();
-    entries.filter_map(|(i, pattern)| Some((i, pattern.ok()?))).filter_map(warning).collect()
 }

@@ -3,6 +3,7 @@
 //! [`Engine`] is the handle that the API and the command line use. Each source reads in a task of its own, each route delivers
 //! in a task of its own; a panic or a fault of one is its own (invariant 5).
 
+mod advice;
 mod apply;
 mod assemble;
 mod chain;
@@ -15,6 +16,7 @@ mod fitting;
 mod history;
 mod ingest;
 mod kept;
+mod later;
 mod letters;
 mod meters;
 mod pii;

@@ -111,15 +111,20 @@ impl Trail {
     /// The column, and why it is held back.
     fn origin(&self, table: &TableSchema) -> String {
         let name = &self.why.name;
+        let (was, may_be) = match self.why.later {
+            true => ("which became", "which may have become"),
+            false => ("which was", "which may be"),
+        };
         let of = match self.why.tie {
             None => ", tagged pii,".to_owned(),
-            Some(Tie::Renamed) => format!(", which was {name}, tagged pii,"),
+            Some(Tie::Renamed) => format!(", {was} {name}, tagged pii,"),
+            Some(Tie::Computed) => format!(", which the server computes from {name}, tagged pii,"),
             Some(Tie::Replaced) => {
-                format!(", which may be {name}, tagged pii (one statement dropped that and added this),")
+                format!(", {may_be} {name}, tagged pii (one statement dropped the one and added the other),")
             }
             Some(Tie::Unknown) => format!(
-                ", which may be {name}, tagged pii (the table changed, nothing says how, and this column is new, or has another \
-                 place or type),"
+                ", {may_be} {name}, tagged pii (the table changed, nothing says how, and the column is on one side of that alone, or \
+                 has another place or type),"
             ),
         };
         format!("column `{}` of {}{of}", self.held, table.full_name())
@@ -127,8 +132,8 @@ impl Trail {
 }
 
 /// What to do about it.
-pub(super) const FIX: &str = "drop, nullify or replace the column in a transform, tag the new name of a column that was renamed, or name what may come out in \
-     the route's allow_pii";
+pub(super) const FIX: &str = "drop, nullify or replace the column in a transform, or name what may come out in the route's allow_pii; where a column was \
+     renamed, hide it by both names, and tag both: earlier rows have the old one";
 
 /// What to do while a replay runs with the transforms of then, which nothing that is applied replaces before it is over.
 const FIX_IN_PAST: &str = "the transforms of then do not change while the replay runs: name what may come out in the route's allow_pii, or \
@@ -200,7 +205,7 @@ fn covered(cells: &ArrayRef) -> ArrayRef {
 mod tests {
     use std::collections::BTreeMap;
 
-    use forebay_model::ColumnType;
+    use forebay_model::{ColumnType, Descendant};
     use serde_json::json;
 
     use super::*;
@@ -373,8 +378,51 @@ mod tests {
         assert!(exposed(&tagged(&["x"]), &suspect)[0].contains("may be shop.members.email"));
         // too much to tell
         suspect.lineage.lost = true;
+        let whole = guard(&["shop.members.note"], &["note", "id", "shop.members.x"]);
+        assert_eq!(exposed(&whole, &suspect), [""; 0], "each can be allowed, one that is tagged too");
         assert_eq!(exposed(&guard(&["other.t.c"], &[]), &suspect).len(), 3);
         assert_eq!(exposed(&guard(&[], &[]), &suspect), [""; 0]);
+    }
+
+    #[test]
+    fn a_tag_holds_for_what_its_column_was_called_before() {
+        let mut later = table(&["id", "email", "note"]);
+        later.lineage.add(names(&["email"]), names(&["mail", "m0"]), Tie::Renamed);
+        later.lineage.add(names(&["sum"]), names(&["note"]), Tie::Computed);
+        later.lineage.add_table("shop", "staging");
+        let known = |lineage: &forebay_model::Lineage| {
+            let columns = names(&["id", "email", "note", "sum"]);
+            let (database, table) = ("shop".into(), "members".into());
+            Arc::new(vec![Descendant { database, table, columns, lineage: lineage.clone() }])
+        };
+        let exposed = |tags: &[&str], allowed: &[&str], at: &str, columns: &[&str]| {
+            let mut guard = guard(tags, allowed);
+            assert!(guard.learn(&known(&later.lineage)) && !guard.learn(&known(&later.lineage)));
+            let table = TableSchema { table: at.into(), ..table(columns) };
+            Held::new(&guard, &table).exposed(&guard, &table)
+        };
+        let told = [
+            "column `mail` of shop.staging, which became shop.members.email, tagged pii, comes out as it is",
+        ];
+        assert_eq!(exposed(&["shop.members.email"], &[], "staging", &["id", "mail", "note"]), told);
+        // by a name on the way, and the name that stayed while the table got another
+        assert_eq!(exposed(&["shop.members.mail"], &[], "staging", &["id", "M0"]).len(), 1);
+        assert_eq!(exposed(&["shop.members.note"], &[], "staging", &["id", "note"]).len(), 1);
+        for allowed in ["mail", "shop.members.email", "shop.staging.mail"] {
+            assert_eq!(
+                exposed(&["shop.members.email"], &[allowed], "staging", &["mail"]),
+                [""; 0],
+                "{allowed}"
+            );
+        }
+        // other tables, other columns, and what something was computed from
+        assert_eq!(exposed(&["shop.members.email"], &[], "others", &["mail"]), [""; 0]);
+        assert_eq!(exposed(&["shop.members.email"], &[], "staging", &["id", "note"]), [""; 0]);
+        assert_eq!(exposed(&["shop.members.sum"], &[], "members", &["note"]), [""; 0]);
+        let lost = forebay_model::Lineage { lost: true, ..later.lineage.clone() };
+        let mut guard = guard(&["shop.members.email"], &[]);
+        guard.learn(&known(&lost));
+        assert!(guard.holds(&TableSchema { table: "staging".into(), ..table(&["any"]) }, "any"));
     }
 
     #[test]

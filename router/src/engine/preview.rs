@@ -19,6 +19,7 @@ use utoipa::ToSchema;
 
 use super::chain::{self, Bound, Step};
 use super::deliver::block_events;
+use super::later::Later;
 use super::letters::{self, Rule};
 use super::pii;
 use super::select::Selection;
@@ -122,7 +123,8 @@ impl Engine {
         source: &SourceDef,
         last: u64,
     ) -> Result<Preview, Fault> {
-        let guard = Guard::new(source, def);
+        let mut guard = Guard::new(source, def);
+        guard.learn(&Later::new(log.clone()).look().await?);
         let mut steps = Vec::with_capacity(def.transforms.len());
         for transform in &def.transforms {
             let mut step = assemble::open_step(&self.inner.parts, transform).await?;

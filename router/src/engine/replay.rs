@@ -15,6 +15,7 @@ use utoipa::ToSchema;
 
 use super::chain::{self, Chain, Step};
 use super::history::{self, TransformRun, TransformsRun};
+use super::later::Later;
 use super::select::Selection;
 use super::{Engine, OffsetTarget, assemble, codes, pii, route};
 use crate::definition::{Guard, RouteDef};
@@ -138,7 +139,8 @@ impl route::Route {
         }
         let setup = self.setup.borrow().clone();
         let steps = assemble::open_past(&self.parts, &self.name, transforms).await?;
-        let chain = Chain::new(self.name.clone(), setup.def.source.clone(), setup.guard.clone(), steps);
+        let guard = (setup.guard, Later::new(self.log.clone()));
+        let chain = Chain::new(self.name.clone(), setup.def.source, guard, steps);
         let replaced = std::mem::replace(&mut self.chain, chain);
         if self.past.runs.replace(from).is_none() {
             // the present ones wait for their turn; those that were to replace them are newer
@@ -170,7 +172,9 @@ impl Engine {
         if with == ReplayWith::Then {
             let at = self.inner.parts.checkpoints.get(name).unwrap_or_default();
             let stretches = self.plan_then(name, &log, at, chosen)?;
-            self.try_out(name, &log, &def, &Guard::new(&source, &def), &stretches).await?;
+            let mut guard = Guard::new(&source, &def);
+            guard.learn(&Later::new(log.clone()).look().await?);
+            self.try_out(name, &log, &def, &guard, &stretches).await?;
         }
         self.change_route(name, async |at: Checkpoint| {
             let (first, head) = (log.first(), log.head());

@@ -203,7 +203,7 @@ impl Route {
     /// Makes the transforms ready that the route is to have from now on; those that it has go on until they take over.
     async fn prepare(&mut self) -> Result<(), Fault> {
         let setup = self.setup.borrow_and_update().clone();
-        let mut next = assemble::open_chain(&self.parts, &self.name, &setup).await?;
+        let mut next = assemble::open_chain(&self.parts, &self.log, &self.name, &setup).await?;
         next.prepare(&self.chain).await;
         self.next = Some(next);
         Ok(())
@@ -269,11 +269,13 @@ impl Route {
     ) -> Result<(), Fault> {
         let table = batch.table.full_name();
         let source = self.letters.source().to_owned();
-        let guard = self.chain.guard().clone();
+        let mut passed = through::Passed::default();
+        let admit = |code: &'static str, reason: &str| self.letters.admit(code, reason);
+        self.chain.pass(block, batch, &mut passed, admit).await?;
+        let guard = self.chain.guard();
         let letter = |event: u32, code: &str, reason: String| {
             let offset = block.first + Offset::from(event);
-            let event =
-                letters::render(&source, &pii::cover(block.slice(offset, offset + 1), &guard), offset);
+            let event = letters::render(&source, &pii::cover(block.slice(offset, offset + 1), guard), offset);
             Letter {
                 offset,
                 table: table.clone(),
@@ -283,9 +285,6 @@ impl Route {
                 event,
             }
         };
-        let mut passed = through::Passed::default();
-        let admit = |code: &'static str, reason: &str| self.letters.admit(code, reason);
-        self.chain.pass(block, batch, &mut passed, admit).await?;
         dead.extend(passed.dead.into_iter().map(|dead| letter(dead.event, dead.code, dead.reason)));
         out.extend(passed.batches);
         Ok(())

@@ -3,6 +3,7 @@
 use forebay_changelog::Reader;
 use forebay_model::{Block, Fault, Offset, TablePattern};
 
+use super::later::Later;
 use super::select::Selection;
 use super::{Engine, pii};
 
@@ -10,8 +11,8 @@ use super::{Engine, pii};
 pub struct Tail {
     reader: Reader,
     selection: Selection,
-    /// Where the tags are that say what is not shown; `None` to show all.
-    tags: Option<(Engine, String)>,
+    /// Where the tags are that say what is not shown, and what columns came to be called; `None` to show all.
+    tags: Option<(Engine, String, Later)>,
     offset: Offset,
 }
 
@@ -28,7 +29,7 @@ impl Engine {
         shows_pii: bool,
     ) -> Result<Tail, Fault> {
         let log = self.log_of_source(source).await?;
-        let tags = (!shows_pii).then(|| (self.clone(), source.to_owned()));
+        let tags = (!shows_pii).then(|| (self.clone(), source.to_owned(), Later::new(log.clone())));
         let offset = from.unwrap_or_else(|| log.head());
         let selection = Selection::new(None, tables);
         Ok(Tail { reader: log.reader(offset)?, selection, tags, offset })
@@ -45,9 +46,13 @@ impl Tail {
             let block = self.selection.cut(&*self.reader.next().await?, self.offset);
             self.offset = block.end();
             if block.rows() > 0 {
-                let Some((engine, source)) = &self.tags else { return Ok(block) };
+                let Some((engine, source, later)) = &mut self.tags else { return Ok(block) };
                 // asked each time: tags may change while somebody looks
-                return Ok(pii::cover(block, &engine.guard_of_source(source).await?));
+                let mut guard = engine.guard_of_source(source).await?;
+                if !guard.is_idle() {
+                    guard.learn(&later.look().await?);
+                }
+                return Ok(pii::cover(block, &guard));
             }
         }
     }

@@ -7,14 +7,16 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use forebay_model::{Class, ColumnPattern, Note, TablePattern, TableSchema};
+use forebay_model::{Class, Descendant, Note, TablePattern, TableSchema};
 use forebay_source::mysql;
 use forebay_store::DocKind;
 use forebay_transform::Config;
 use serde_json::Value;
 
+use super::advice::{Names, allowed_nothing, tags_of_nothing, tags_taken_away};
 use super::chain::Step;
-use super::fitting::{self, Names, Patience};
+use super::fitting::{self, Patience};
+use super::later::Later;
 use super::{Engine, How, assemble, codes, fitness, pii, versions};
 use crate::definition::{
     self, Action, Checked, Existing, Guard, Plan, Problem, RouteDef, SourceDef, TransformDef, Warning, child,
@@ -30,6 +32,9 @@ struct Against<'a> {
     tables: Option<&'a [Arc<TableSchema>]>,
     patience: &'a mut Patience,
 }
+
+/// What became of columns since, by source.
+type AllLater = BTreeMap<String, Arc<Vec<Descendant>>>;
 
 impl Engine {
     /// Adds what is found to `checked`; answers what is no problem and should be known. With `force` a server that is not fit to be
@@ -49,6 +54,7 @@ impl Engine {
         };
         self.check_components(checked, plan).await;
         let mut seen: BTreeMap<String, Tables> = BTreeMap::new();
+        let mut later = AllLater::new();
         let sources: Vec<_> = checked.wanted.definitions.sources.clone().into_iter().collect();
         for (name, source) in &sources {
             let path = child("sources", name);
@@ -70,6 +76,9 @@ impl Engine {
                 if let Some(tables) = &tables {
                     missing(&path, &source.tables, tables, &mut problems);
                     warnings.extend(tags_of_nothing(&path, source, tables));
+                    if let Some(was) = source_of(existing, &[], name) {
+                        warnings.extend(tags_taken_away(&path, &was, source, tables));
+                    }
                 }
                 problems.into_iter().for_each(|problem| checked.note(problem));
                 seen.insert(name.clone(), tables);
@@ -106,12 +115,20 @@ impl Engine {
                 };
                 seen.insert(route.source.clone(), tables);
             }
-            let guard = source.map(|source| Guard::new(&source, route)).unwrap_or_default();
+            if !later.contains_key(&route.source) {
+                later.insert(route.source.clone(), self.later_of(&route.source).await);
+            }
+            let guard = |source: Option<&SourceDef>| {
+                let mut guard = source.map(|source| Guard::new(source, route)).unwrap_or_default();
+                guard.learn(&later[&route.source]);
+                guard
+            };
+            let now = guard(source.as_ref());
             let tables = seen[&route.source].as_deref();
-            let against = Against { guard: &guard, tables, patience };
+            let against = Against { guard: &now, tables, patience };
             let (problems, names) = self.check_route(existing, checked, name, route, against).await;
             if let Some(names) = names {
-                warnings.extend(fitting::allowed_nothing(&child("routes", name), route, &names));
+                warnings.extend(allowed_nothing(&child("routes", name), route, &names));
             }
             if is_changed {
                 problems.into_iter().for_each(|problem| checked.note(problem));
@@ -124,13 +141,13 @@ impl Engine {
                 continue;
             }
             let was = source_of(existing, &[], &route.source);
-            let guard = was.as_ref().map(|source| Guard::new(source, route)).unwrap_or_default();
+            let before = guard(was.as_ref());
             let read = |table: &&Arc<TableSchema>| {
                 let tables = was.iter().flat_map(|source| &source.tables);
                 tables.into_iter().any(|p| p.matches(&table.database, &table.table))
             };
             let tables: Option<Vec<_>> = tables.map(|tables| tables.iter().filter(read).cloned().collect());
-            let against = Against { guard: &guard, tables: tables.as_deref(), patience };
+            let against = Against { guard: &before, tables: tables.as_deref(), patience };
             let (known, _) = self.check_route(existing, checked, name, route, against).await;
             let is_new = |problem: &Problem| !known.iter().any(|known| known.message == problem.message);
             exposed.into_iter().filter(is_new).for_each(|problem| checked.note(problem));
@@ -149,6 +166,15 @@ impl Engine {
             mysql::lineages(&mut tables, &notes);
         }
         Some(tables)
+    }
+
+    /// What columns of a source came to be called.
+    async fn later_of(&self, source: &str) -> Arc<Vec<Descendant>> {
+        match self.log_of_source(source).await {
+            // one that cannot be read is the running source's fault
+            Ok(log) => Later::new(log).look().await.unwrap_or_default(),
+            Err(_) => Arc::default(),
+        }
     }
 
     async fn check_components(&self, checked: &mut Checked, plan: &Plan) {
@@ -250,24 +276,6 @@ impl Engine {
             config: Config::new(resolved.config.to_string(), &resolved.secrets),
         })
     }
-}
-
-/// Tags that no column has: a tag that was misspelt guards nothing.
-fn tags_of_nothing(path: &str, source: &SourceDef, tables: &[Arc<TableSchema>]) -> Vec<Warning> {
-    let means_none = |pattern: &ColumnPattern| {
-        let mut tables = tables.iter();
-        !tables.any(|t| t.columns.iter().any(|c| pattern.matches(&t.database, &t.table, &c.name)))
-    };
-    let patterns = source.tags.keys().filter_map(|tag| ColumnPattern::new(tag).ok());
-    let warning = |pattern: ColumnPattern| Warning {
-        check: "tags".to_owned(),
-        path: child(&child(path, "tags"), pattern.as_str()),
-        message: format!("no table of the server has a column {pattern}"),
-        suggestion:
-            "check the spelling: a tag holds for columns of exactly this name, also for those to come"
-                .to_owned(),
-    };
-    patterns.filter(means_none).map(warning).collect()
 }
 
 /// Whether a stored route is not deleted.

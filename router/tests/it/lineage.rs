@@ -45,6 +45,15 @@ fn known() -> Vec<Story> {
              INSERT INTO {t}_new SELECT * FROM {t}; DROP TABLE {t}; RENAME TABLE {t}_new TO {t}",
             "mail",
         )]),
+        story(&[("ALTER TABLE {t} ADD e2 VARCHAR(80) AS (LOWER(email)) STORED", "email")]),
+        story(&[(
+            "ALTER TABLE {t} ADD e2 VARCHAR(80) AS (LOWER(email)), ADD e3 VARCHAR(80) AS (e2)",
+            "email",
+        )]),
+        story(&[
+            ("ALTER TABLE {t} RENAME COLUMN email TO x", "x"),
+            ("ALTER TABLE {t} DROP COLUMN note, ADD COLUMN note VARCHAR(80) DEFAULT (x)", "x"),
+        ]),
         story(&[(
             "SET sql_log_bin = 0; ALTER TABLE {t} RENAME COLUMN email TO mail; SET sql_log_bin = 1",
             "mail",
@@ -282,4 +291,130 @@ async fn what_was_renamed_stays_held_until_somebody_says_what_it_is() {
     rig.apply(&json!({ "routes": { "one": allowed } })).await;
     rig.passed("one", 1).await;
     assert_eq!(records(&rig.file("one").1)[0]["after"]["mail"], MARK);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_server_computes_from_a_tagged_column_is_held_without_a_statement() {
+    let minimal = Server::start(&["--binlog-row-metadata=MINIMAL"]).await.unwrap();
+    let full = Server::start(&["--binlog-row-metadata=FULL"]).await.unwrap();
+    let mariadb = forebay_kit::mariadb().await;
+    for server in [&minimal, &full, mariadb] {
+        let rig = Rig::on(server, server.database("it").await.unwrap()).await;
+        let table = "CREATE TABLE t (id INT PRIMARY KEY, email VARCHAR(80), a VARCHAR(80) AS (LOWER(email)) STORED, \
+                     b VARCHAR(80) AS (UPPER(a)) VIRTUAL)";
+        rig.database.exec(table).await.unwrap();
+        let tag = format!("{}.t.email", rig.database.name());
+        rig.apply(&json!({
+            "sources": { "db": rig.source(json!({ "tags": { tag: ["pii"] } })) }, "plugins": { "mask": plugin("mask") },
+        }))
+        .await;
+        rig.reading().await;
+        rig.database.exec(&format!("INSERT INTO t (id, email) VALUES (1, '{MARK}')")).await.unwrap();
+        let tail = "/v1/sources/db/tail?from=earliest&count=1";
+        let shown = rig.forebay.api("GET", tail, None).await.unwrap().text();
+        assert!(shown.contains("(pii)") && !shown.to_lowercase().contains(MARK), "{shown}");
+        let mask = json!([{ "plugin": "mask", "config": { "columns": { "email": { "text": "x" } } } }]);
+        let route = json!({ "routes": { "file": rig.route(rig.file("file").0, mask) } });
+        let answer = rig.forebay.api("POST", "/v1/apply", Some(&route)).await.unwrap();
+        let told = answer.text();
+        let [a, b] = ["a", "b"].map(|c| told.contains(&format!("column `{c}` of")));
+        assert!(answer.status == 422 && a && b && told.contains("which the server computes from"), "{told}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rows_from_before_a_column_got_its_tagged_name_are_held() {
+    let server = forebay_kit::mysql().await;
+    let rig = Rig::on(server, server.database("it").await.unwrap()).await;
+    let name = rig.database.name().to_owned();
+    for table in ["back (id INT, mail TEXT)", "staging (id INT, tel TEXT)", "old (id INT, mail TEXT)"] {
+        rig.database.exec(&format!("CREATE TABLE {table}")).await.unwrap();
+    }
+    rig.database.exec("CREATE TABLE lagging (id INT, mail TEXT)").await.unwrap();
+    let source = |columns: &[&str]| {
+        let tags = columns.iter().map(|c| (format!("{name}.{c}"), json!(["pii"])));
+        rig.source(json!({ "tags": tags.collect::<serde_json::Map<_, _>>() }))
+    };
+    let route = |file: &str, tables: &str, masked: &str| {
+        let columns = json!({ masked: { "text": "x" } });
+        let mask = json!({ "plugin": "mask", "config": { "columns": columns, "missing": "ignore" } });
+        let mut route = rig.route(rig.file(file).0, json!([mask]));
+        route["tables"] = json!([format!("{name}.{tables}")]);
+        route
+    };
+    let before = ["old.mail", "lagging.email"];
+    rig.apply(&json!({
+        "sources": { "db": source(&before) }, "plugins": { "mask": plugin("mask") },
+        "routes": { "old": route("old", "old", "mail"), "lag": route("lag", "lagging", "email") },
+    }))
+    .await;
+    rig.reading().await;
+    rig.post("/v1/routes/lag/pause").await;
+    for table in ["back", "staging", "old", "lagging"] {
+        rig.database.exec(&format!("INSERT INTO {table} VALUES (1, '{MARK}')")).await.unwrap();
+    }
+    rig.passed("old", 1).await;
+    // of two of them no row comes under the new name
+    for sql in [
+        "ALTER TABLE back RENAME COLUMN mail TO email",
+        "INSERT INTO back VALUES (2, 'later')",
+        "ALTER TABLE back DROP COLUMN email",
+        "RENAME TABLE staging TO people",
+        "ALTER TABLE old RENAME COLUMN mail TO email",
+        "ALTER TABLE lagging RENAME COLUMN mail TO email",
+        "CREATE TABLE last (id INT)",
+        "INSERT INTO last VALUES (1)",
+    ] {
+        rig.database.exec(sql).await.unwrap();
+    }
+    let tail = format!("/v1/sources/db/tail?from=earliest&count=1&tables={name}.last");
+    rig.forebay.api("GET", &tail, None).await.unwrap();
+
+    let stops = async |file: &str, why: &str| {
+        let stopped = rig.in_state(file, "failed").await;
+        assert!(stopped["fault"]["message"].as_str().unwrap().contains(why), "{stopped}");
+        let told = json!(records(&rig.file(file).1)).to_string();
+        assert!(!told.contains(MARK), "{told}");
+        let (path, body) = (format!("/v1/routes/{file}/preview"), json!({ "last": 9 }));
+        let shown = rig.forebay.api("POST", &path, Some(&body)).await.unwrap();
+        assert!(shown.status == 200 && !shown.text().contains(MARK), "{}", shown.text());
+    };
+    rig.post("/v1/routes/lag/resume").await;
+    stops("lag", &format!("column `mail` of {name}.lagging, which became {name}.lagging.email, tagged pii,"))
+        .await;
+
+    // a tag that goes leaves a column open that had the name
+    let bare = json!({ "sources": { "db": source(&["lagging.email"]) } });
+    let answer = rig.forebay.api("POST", "/v1/apply?dry_run=true", Some(&bare)).await.unwrap();
+    assert!(answer.json()["warnings"].to_string().contains("a tag is taken away"), "{}", answer.text());
+
+    // tags that come after the renames, one in the place of the old name's
+    let after = ["back.email", "people.tel", "old.email", "lagging.email"];
+    let answer = rig
+        .forebay
+        .api("POST", "/v1/apply", Some(&json!({
+            "sources": { "db": source(&after) },
+            "routes": {
+                "old": route("old", "old", "email"), "back": route("back", "back", "email"), "staging": route("staging", "stag*", "x"),
+            },
+        })))
+        .await
+        .unwrap();
+    assert!(answer.status == 200 && !answer.text().contains("taken away"), "{}", answer.text());
+    stops("back", &format!("column `mail` of {name}.back, which became {name}.back.email, tagged pii,"))
+        .await;
+    stops("staging", &format!("column `tel` of {name}.staging, which became {name}.people.tel, tagged pii,"))
+        .await;
+    let put = json!({ "to": "earliest" });
+    assert_eq!(rig.forebay.api("PUT", "/v1/routes/old/offset", Some(&put)).await.unwrap().status, 200);
+    stops("old", &format!("column `mail` of {name}.old, which became {name}.old.email, tagged pii,")).await;
+    let shown =
+        rig.forebay.api("GET", "/v1/sources/db/tail?from=earliest&count=4", None).await.unwrap().text();
+    assert!(shown.contains("(pii)") && !shown.contains(MARK), "{shown}");
+
+    // what is allowed goes, by either name
+    let mut allowed = route("old", "old", "x");
+    allowed["allow_pii"] = json!(["old.email"].map(|c| format!("{name}.{c}")));
+    rig.apply(&json!({ "routes": { "old": allowed } })).await;
+    rig.passed("old", 1).await;
 }

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
-use forebay_model::{Fault, Offset, Position};
+use forebay_model::{Fault, Offset, Position, TableSchema};
 use tokio::sync::{oneshot, watch};
 use tokio::task::spawn_blocking;
 
@@ -16,7 +16,7 @@ use crate::file::{File, HEADS};
 use crate::inbox::TrimRequest;
 use crate::options::{Entry, Options, State, Trimmed};
 use crate::reader::{self, Reader};
-use crate::recent::{Paused, Recent, Tail};
+use crate::recent::{Paused, Recent, Tail, family};
 use crate::schemas::Schemas;
 use crate::shared::{Shared, queue_permits};
 use crate::writer::Writer;
@@ -62,6 +62,7 @@ impl Log {
             next: counters.head,
             counters,
             position: loaded.position,
+            noted: BTreeMap::new(),
             commits: 0,
             last_commit_us: 0,
             paused: None,
@@ -191,6 +192,22 @@ impl Log {
     pub fn notes_under(&self, prefix: &str) -> Result<BTreeMap<String, Vec<u8>>, Fault> {
         let shared = self.shared();
         shared.read(|txn| shared.file.notes(txn, prefix))
+    }
+
+    /// How many commits since the log was opened held notes of the family that the key belongs to (all whose keys begin as it does, up to
+    /// the first `/`).
+    pub fn times_noted(&self, key: &str) -> u64 {
+        self.shared().recent().noted.get(family(key)).copied().unwrap_or(0)
+    }
+
+    /// Every version of a table that stored events are of.
+    pub fn tables(&self) -> Vec<Arc<TableSchema>> {
+        self.shared().schemas.all()
+    }
+
+    /// How many versions of tables there were so far: [`tables`](Self::tables) has new ones once this has grown.
+    pub fn tables_so_far(&self) -> u32 {
+        self.shared().schemas.next()
     }
 
     /// A random number that the file got when it was made: a changelog that was made anew has another one, and its offsets are

@@ -1,6 +1,6 @@
 //! What every reader looks at: how far the log reaches, and its recent blocks in memory.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use forebay_model::{Block, Offset, Position};
@@ -14,10 +14,17 @@ pub(crate) struct Recent {
     pub(crate) position: Option<Position>,
     /// One past the last stored event, open transaction included.
     pub(crate) next: Offset,
+    /// How many commits since the file was opened held notes of a [`family`].
+    pub(crate) noted: BTreeMap<String, u64>,
     pub(crate) commits: u64,
     pub(crate) last_commit_us: u64,
     pub(crate) paused: Option<Paused>,
     pub(crate) tail: Tail,
+}
+
+/// The notes that a note belongs to: its key up to the first `/`.
+pub(crate) fn family(key: &str) -> &str {
+    key.split_inclusive('/').next().unwrap_or_default()
 }
 
 /// Why the source waits.

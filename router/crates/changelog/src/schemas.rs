@@ -78,6 +78,10 @@ impl Schemas {
         self.lock().by_id.get(&id).map(|known| known.table.clone())
     }
 
+    pub(crate) fn all(&self) -> Vec<Arc<TableSchema>> {
+        self.lock().by_id.values().map(|known| known.table.clone()).collect()
+    }
+
     /// The id that the next new schema gets.
     pub(crate) fn next(&self) -> u32 {
         self.lock().next

@@ -207,7 +207,7 @@ impl Writer {
         let written = shared.file.write("writing", |txn| {
             self.stage(txn, &mut group, &mut staged)?;
             let moved = staged.position.is_some() && staged.position != self.position;
-            let changed = moved || staged.noted || staged.counters != self.counters;
+            let changed = moved || !staged.noted.is_empty() || staged.counters != self.counters;
             if changed {
                 staged.counters.next_schema = shared.schemas.next();
                 shared.file.put_counters(txn, &staged.counters)?;
@@ -259,6 +259,7 @@ impl Writer {
                 recent.commits += 1;
                 recent.last_commit_us = now_us();
                 recent.position = self.position.clone();
+                staged.noted.into_iter().for_each(|family| *recent.noted.entry(family).or_default() += 1);
             }
             if staged.full.is_none() && self.waiting.is_none() {
                 self.goes_on(&mut recent);

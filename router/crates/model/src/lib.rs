@@ -23,7 +23,7 @@ pub use block::{Block, Origin, Txn};
 pub use fault::{Class, Code, Fault};
 pub use gtid::{Gtid, GtidSet};
 pub use images::{Kept, keep_images, leave_out, moves_in_part, split_key_changes};
-pub use lineage::{Earlier, Lineage, Tie, same_column};
+pub use lineage::{Descendant, Earlier, Lineage, Tie, same_column};
 pub use position::{Note, Position};
 pub use schema::{Column, ColumnType, TableSchema};
 pub use secret::{PLAIN_SECRET, Secret, SecretRef};

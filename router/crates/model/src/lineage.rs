@@ -40,10 +40,33 @@ pub struct Earlier {
 pub enum Tie {
     /// A statement renamed it.
     Renamed,
+    /// The server computes it from the other.
+    Computed,
     /// One statement dropped the one and added the other.
     Replaced,
     /// The table changed, and nothing told how: the column is new, or stands elsewhere, or has another type.
     Unknown,
+}
+
+/// A version of a table whose columns had, or may have had, other names in versions before it: looked at from those.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Descendant {
+    /// The database.
+    pub database: String,
+    /// The table.
+    pub table: String,
+    /// What its columns are called.
+    pub columns: Vec<String>,
+    /// What it and they were called before.
+    pub lineage: Lineage,
+}
+
+impl Descendant {
+    /// Every name that the table has or had, its own first.
+    pub fn tables(&self) -> impl Iterator<Item = (&str, &str)> {
+        let before = self.lineage.tables.iter().map(|(database, table)| (database.as_str(), table.as_str()));
+        std::iter::once((self.database.as_str(), self.table.as_str())).chain(before)
+    }
 }
 
 impl Lineage {
@@ -88,11 +111,21 @@ impl Lineage {
         other.columns.into_iter().for_each(|e| self.add(e.now, e.before, e.by));
     }
 
+    /// What `column` gets because the server computes it from these columns, which may themselves have been others.
+    pub fn compute(&mut self, column: &str, from: &[String]) {
+        let earlier = from.iter().flat_map(|source| self.of(source)).map(|(name, _)| name.to_owned());
+        let mut names = from.to_vec();
+        earlier.for_each(|name| push_new(&mut names, name));
+        self.add(vec![column.to_owned()], names, Tie::Computed);
+    }
+
     fn bound(&mut self) {
         let names =
             self.columns.iter().map(|e| e.now.len() + e.before.len()).sum::<usize>() + self.tables.len();
         if self.lost || names > MOST {
-            *self = Lineage { lost: true, ..Lineage::default() };
+            // few tables have many names: these are worth most
+            self.tables.truncate(MOST);
+            (self.columns, self.lost) = (Vec::new(), true);
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Writing a group of entries into a transaction, before its commit. Nothing of the writer's own changes here: the commit may fail.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 
 use forebay_model::{Block, Fault, Offset, Position};
 use redb::WriteTransaction;
@@ -10,13 +10,14 @@ use crate::codec::Head;
 use crate::file::{Counters, HEADS, NOTES, PIECES, SCHEMAS};
 use crate::inbox::Item;
 use crate::pieces;
+use crate::recent::family;
 
 /// What is written but not yet committed.
 pub(super) struct Staged {
     pub(super) counters: Counters,
     pub(super) position: Option<Position>,
-    /// Notes were written.
-    pub(super) noted: bool,
+    /// Of which families notes were written.
+    pub(super) noted: BTreeSet<String>,
     pub(super) next: Offset,
     /// How many entries of the group.
     pub(super) entries: usize,
@@ -29,7 +30,7 @@ pub(super) struct Staged {
 impl Staged {
     /// Nothing yet, on top of what the writer knows.
     pub(super) fn new(counters: Counters, next: Offset) -> Self {
-        Staged { counters, position: None, noted: false, next, entries: 0, number: 0, full: None }
+        Staged { counters, position: None, noted: BTreeSet::new(), next, entries: 0, number: 0, full: None }
     }
 
     fn add(&mut self, head: &Head, room: u64) {
@@ -93,7 +94,7 @@ impl Writer {
                     None => stored.remove(note.key.as_str()),
                 };
                 old.map_err(|e| fault(e.into()))?;
-                staged.noted = true;
+                staged.noted.insert(family(&note.key).to_owned());
             }
             if position.is_some() {
                 staged.position.clone_from(position);

@@ -104,13 +104,16 @@ pub(crate) async fn describe(
         .query(&format!(
             "SELECT TABLE_SCHEMA, TABLE_NAME, COLUMN_NAME, DATA_TYPE, COLUMN_TYPE, IS_NULLABLE, \
              NUMERIC_PRECISION, NUMERIC_SCALE, DATETIME_PRECISION, CHARACTER_OCTET_LENGTH, \
-             CHARACTER_SET_NAME, COLLATION_NAME FROM information_schema.COLUMNS \
+             CHARACTER_SET_NAME, COLLATION_NAME, CONCAT_WS(' ', GENERATION_EXPRESSION, COLUMN_DEFAULT) \
+             FROM information_schema.COLUMNS \
              WHERE {wanted} ORDER BY TABLE_SCHEMA, TABLE_NAME, ORDINAL_POSITION"
         ))
         .await?;
     let mut tables: Vec<Described> = Vec::new();
     let mut places: HashMap<(String, String), usize> = HashMap::new();
+    let mut computed = Vec::new();
     for row in &columns.rows {
+        let Some((expression, row)) = row.split_last() else { continue };
         let Some((database, table, column, charset)) = raw_column(row, &collations) else { continue };
         if views.contains(&(database, table)) {
             continue;
@@ -121,8 +124,17 @@ pub(crate) async fn describe(
             tables.push(Described { map, charsets: Vec::new() });
             tables.len() - 1
         });
+        if let Some(expression) = expression.as_deref().filter(|expression| !expression.is_empty()) {
+            computed.push((at, column.name.clone(), expression));
+        }
         tables[at].map.columns.push(column);
         tables[at].charsets.push(charset);
+    }
+    for (at, column, expression) in computed {
+        let map = &mut tables[at].map;
+        let others = map.columns.iter().map(|c| c.name.as_str()).filter(|name| *name != column);
+        let from = named_in(expression, others);
+        map.lineage.compute(&column, &from);
     }
     let keys = conn
         .query(&format!(
@@ -167,7 +179,7 @@ pub(crate) fn schema(table: &Described) -> TableSchema {
         table: table.map.table.clone(),
         columns: table.map.columns.iter().map(column).collect(),
         key: table.map.key.clone(),
-        lineage: Default::default(),
+        lineage: table.map.lineage.clone(),
     }
 }
 
@@ -182,6 +194,16 @@ pub(crate) fn literal(text: &str) -> String {
 /// A name as an identifier.
 pub(crate) fn quoted(name: &str) -> String {
     format!("`{}`", name.replace('`', "``"))
+}
+
+/// Which of these columns an expression names that information_schema tells: it quotes them. A text may seem to name one, too.
+pub(crate) fn named_in<'a>(expression: &str, columns: impl Iterator<Item = &'a str>) -> Vec<String> {
+    let expression = expression.to_lowercase();
+    let ansi = |name: &str| format!("\"{}\"", name.replace('"', "\"\""));
+    let is_named = |name: &&str| {
+        [quoted(name), ansi(name)].iter().any(|quoted| expression.contains(&quoted.to_lowercase()))
+    };
+    columns.filter(is_named).map(str::to_owned).collect()
 }
 
 /// Appends bytes in hexadecimal.
@@ -383,5 +405,9 @@ mod tests {
     fn names_are_quoted() {
         assert_eq!(literal("a'é"), "_utf8mb4 x'6127c3a9'");
         assert_eq!(quoted("a`b"), "`a``b`");
+        let named = |expression| named_in(expression, ["a`b", "Email", "mail"].into_iter());
+        assert_eq!(named("concat(lower(`email`),_utf8mb4\\'-\\',`a``b`)"), ["a`b", "Email"]);
+        assert_eq!(named("lcase(\"mail\")"), ["mail"]);
+        assert!(named("mail").is_empty());
     }
 }

@@ -39,8 +39,8 @@ pub use hosts::{BadHost, HostPort};
 pub use position::{Gap, PositionTarget, Resolved, resolve};
 pub use purge::{Outlook, outlook};
 pub use schema::{
-    Definition, QUARANTINE_NOTES, Quarantined, Recovery, SCHEMA_NOTES, decode_quarantined, lineages,
-    without_values,
+    BEFORE_NOTES, Definition, QUARANTINE_NOTES, Quarantined, Recovery, SCHEMA_NOTES, decode_quarantined,
+    descendants, lineages, without_values,
 };
 pub use snapshot::{
     SNAPSHOT_NOTES, SnapshotCommand, SnapshotFault, SnapshotRequest, SnapshotState, SnapshotStatus,

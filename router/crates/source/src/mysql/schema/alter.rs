@@ -148,6 +148,13 @@ pub(super) fn alter(old: &Version, clauses: &[Clause], database: Option<&str>) -
     let mut version = Version { hidden: old.hidden, ..Version::new(columns, key, charset) };
     version.keep_key();
     version.descend(old, &renamed);
+    for clause in clauses {
+        match clause {
+            Clause::Add(added) => added.iter().for_each(|new| version.compute(&new.name, &new.from)),
+            Clause::Change(_, new) => version.compute(&new.name, &new.from),
+            _ => {}
+        }
+    }
     Ok(Altered { version, renamed, to })
 }
 

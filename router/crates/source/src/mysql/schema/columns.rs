@@ -23,6 +23,8 @@ pub(crate) struct Defined {
     /// PRIMARY KEY stands with the column.
     pub(super) primary: bool,
     pub(super) place: Option<Place>,
+    /// Words of the expression that the server computes it, or its default, from: other columns are among them.
+    pub(super) from: Vec<String>,
 }
 
 /// Reads `name type attributes`, up to a comma or the end.
@@ -35,15 +37,22 @@ pub(super) fn column(at: &mut Reader<'_, '_>, modes: Modes) -> Result<Defined, U
 pub(super) fn definition(name: String, at: &mut Reader<'_, '_>, modes: Modes) -> Result<Defined, Unclear> {
     let timestamp = at.is("timestamp");
     let (ty, aside) = SqlType::read(at, modes)?;
-    let mut defined =
-        Defined { name, ty, nullable: !aside.not_null, charset: aside.charset, primary: false, place: None };
+    let mut defined = Defined {
+        name,
+        ty,
+        nullable: !aside.not_null,
+        charset: aside.charset,
+        primary: false,
+        place: None,
+        from: Vec::new(),
+    };
     let (mut told, mut zerofill) = (aside.not_null, false);
     let mut collation = None;
     loop {
         let word = match at.peek() {
             None | Some(Token::Mark(b',')) => break,
             Some(Token::Mark(b'(')) => {
-                at.skip_brackets()?;
+                defined.from.extend(at.brackets()?.names());
                 continue;
             }
             Some(Token::Word(_)) => at.keyword(),
@@ -88,7 +97,11 @@ pub(super) fn definition(name: String, at: &mut Reader<'_, '_>, modes: Modes) ->
             }
             "references" => {
                 at.qualified()?;
+                if at.is_mark(b'(') {
+                    at.skip_brackets()?;
+                }
             }
+            "check" if at.is_mark(b'(') => at.skip_brackets()?,
             // values, some of which may look like keywords
             "comment" | "engine_attribute" | "secondary_engine_attribute" | "column_format" | "storage" => {
                 at.eat_mark(b'=');

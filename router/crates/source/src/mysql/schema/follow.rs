@@ -239,7 +239,7 @@ impl History {
             }
             Body::Columns { elements, charset } => {
                 let charset = charset.or_else(|| self.databases.get(&key.0).cloned());
-                Ok(Version::created(&elements, charset))
+                Ok(self.copied(key, Version::created(&elements, charset)))
             }
         }
     }

@@ -15,7 +15,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use forebay_model::{Fault, Note};
+use forebay_model::{Fault, Lineage, Note};
 
 use super::change::Change;
 use super::hidden;
@@ -78,6 +78,8 @@ pub(crate) struct History {
     pub(super) quarantined: BTreeMap<Key, Quarantined>,
     /// What the server has said of its tables when the stream connected, until the stream is there.
     pub(super) catalog: Option<Catalog>,
+    /// What the server computed from what when the stream connected.
+    pub(super) computed: BTreeMap<Key, Lineage>,
     /// Until then: tables that were changed by a statement that is not in the binlog. Their rows may be of before or after it if they
     /// fit this version, or at all.
     pub(super) suspects: BTreeMap<Key, Option<Version>>,
@@ -104,6 +106,7 @@ impl History {
             noted_databases: false,
             quarantined: BTreeMap::new(),
             catalog: None,
+            computed: BTreeMap::new(),
             suspects: BTreeMap::new(),
             question: None,
             answer: None,
@@ -151,6 +154,8 @@ impl History {
         self.modes = Modes { sql_mode: 0, ..catalog.modes };
         self.fold = catalog.fold;
         self.learn_databases(&catalog);
+        let computed = catalog.tables.iter().filter(|(_, version)| !version.lineage.is_empty());
+        self.computed = computed.map(|(key, version)| (key.clone(), version.lineage.clone())).collect();
         self.catalog = Some(catalog);
     }
 
@@ -320,7 +325,7 @@ impl History {
         self.tables.remove(key)
     }
 
-    fn stage(&mut self, key: &Key) {
+    pub(super) fn stage(&mut self, key: &Key) {
         self.changed = true;
         self.staged.insert(note::schema_key(key), key.clone());
     }
@@ -377,6 +382,7 @@ impl History {
             self.set_database(database, Some(charset));
         }
         for (key, found) in catalog.tables {
+            self.learn_computed(&key, &found.lineage);
             if let Some(Some(known)) = self.tables.get_mut(&key)
                 && known.versioned != found.versioned
             {

@@ -8,7 +8,7 @@
 
 use std::sync::Arc;
 
-use forebay_model::{Block, TableSchema, Tie};
+use forebay_model::{Block, Lineage, TableSchema, Tie};
 
 use super::history::History;
 use super::note::{self, Key, full_name};
@@ -36,7 +36,7 @@ impl Version {
         };
         let added = names(&self.columns, &|name| origin(name).is_none());
         let dropped = names(&old.columns, &|name| now(name).is_none());
-        let mut lineage = forebay_model::Lineage { columns: Vec::new(), ..old.lineage.clone() };
+        let mut lineage = Lineage { columns: Vec::new(), ..old.lineage.clone() };
         for (was, _) in renamed {
             let new = now(was).filter(|new| !same_name(new, was));
             lineage.add(new.into_iter().collect(), vec![was.clone()], Tie::Renamed);
@@ -50,6 +50,14 @@ impl Version {
         }
         lineage.add(added, dropped, Tie::Replaced);
         self.lineage = lineage;
+    }
+
+    /// The server computes a column from those that are among these words.
+    pub(super) fn compute(&mut self, column: &str, words: &[String]) {
+        let is_other =
+            |c: &&ColumnDef| !same_name(&c.name, column) && words.iter().any(|word| same_name(word, &c.name));
+        let from: Vec<String> = self.columns.iter().filter(is_other).map(|c| c.name.clone()).collect();
+        self.lineage.compute(column, &from);
     }
 
     /// After `before`, and nobody says how.
@@ -80,7 +88,7 @@ impl Version {
             false => (moved(&before.columns, self), moved(&self.columns, before)),
         };
         let earlier = &before.lineage;
-        lineage.merge(forebay_model::Lineage { columns: Vec::new(), ..earlier.clone() });
+        lineage.merge(Lineage { columns: Vec::new(), ..earlier.clone() });
         for earlier in &earlier.columns {
             let kept = earlier.now.iter().filter_map(|was| here(was)).map(|c| c.name.clone()).collect();
             lineage.add(kept, earlier.before.clone(), earlier.by);
@@ -101,10 +109,23 @@ impl History {
 
     /// A version that somebody says without saying what became of the one before.
     pub(super) fn traced(&self, key: &Key, mut version: Version) -> Version {
+        if let Some(computed) = self.computed.get(key) {
+            version.lineage.merge(computed.clone());
+        }
         if let Some(before) = self.last_known(key) {
             version.follow(before);
         }
         version
+    }
+
+    /// The server says what of a known table it computes from what: statements may not have.
+    pub(super) fn learn_computed(&mut self, key: &Key, said: &Lineage) {
+        let Some(Some(known)) = self.tables.get_mut(key) else { return };
+        let before = known.lineage.clone();
+        known.lineage.merge(said.clone());
+        if known.lineage != before {
+            self.stage(key);
+        }
     }
 
     /// A name's table is gone, or not known any more.
@@ -112,15 +133,16 @@ impl History {
         if !self.captures(key) {
             return;
         }
+        self.forget(key);
         if self.before.len() >= BEFORE
-            && !self.before.contains_key(key)
-            && let Some((first, _)) = self.before.pop_first()
+            && let Some(first) = self.before.iter().min_by_key(|(_, v)| v.gone).map(|(key, _)| key.clone())
         {
             tracing::warn!(table = full_name(&first), "too many tables that are gone: not remembered");
-            self.staged.insert(note::before_key(&first), first);
+            self.forget(&first);
         }
+        let gone = self.before.values().map(|v| v.gone).max().unwrap_or(0) + 1;
         self.staged.insert(note::before_key(key), key.clone());
-        self.before.insert(key.clone(), version);
+        self.before.insert(key.clone(), Version { gone, ..version });
     }
 
     /// A name's table is known.
@@ -128,6 +150,24 @@ impl History {
         if self.before.remove(key).is_some() {
             self.staged.insert(note::before_key(key), key.clone());
         }
+    }
+
+    /// A table that is made column for column like one whose name its own has in it: the copy of an online schema change. What becomes of
+    /// its columns before it takes the other's place is told, as if it had been made LIKE that.
+    pub(super) fn copied(&self, key: &Key, mut made: Version) -> Version {
+        let names =
+            |version: &Version| version.columns.iter().map(|c| c.name.to_lowercase()).collect::<Vec<_>>();
+        let columns = names(&made);
+        for (other, known) in &self.tables {
+            if let Some(known) = known
+                && (other.0 == key.0 && other != key && key.1.contains(&other.1))
+                && names(known) == columns
+            {
+                made.lineage.merge(known.lineage.clone());
+                made.lineage.add_table(&other.0, &other.1);
+            }
+        }
+        made
     }
 
     /// What takes the name `to` when the table `from`, which is this, gets it. To be asked before it does.
@@ -154,7 +194,7 @@ impl History {
     }
 
     /// A table that was read otherwise than by the stream, with what is known of its past.
-    fn with_past(&self, table: &Arc<TableSchema>) -> Arc<TableSchema> {
+    pub(super) fn with_past(&self, table: &Arc<TableSchema>) -> Arc<TableSchema> {
         let Some(before) = self.last_known(&self.key(&table.database, &table.table)) else {
             return table.clone();
         };

@@ -20,6 +20,7 @@ use super::note::Key;
 use super::place::Place;
 use super::sqltype::SqlType;
 use super::version::{ColumnDef, Version};
+use crate::mysql::catalog::named_in;
 use crate::mysql::wire::{Conn, WireError};
 use crate::mysql::{Config, faults, identity};
 
@@ -113,18 +114,24 @@ async fn read(conn: &mut Conn, config: &Config, one: Option<&Key>) -> Result<Cat
     }
     let columns = conn
         .query(&format!(
-            "SELECT TABLE_SCHEMA, TABLE_NAME, COLUMN_NAME, COLUMN_TYPE, IS_NULLABLE, CHARACTER_SET_NAME \
+            "SELECT TABLE_SCHEMA, TABLE_NAME, COLUMN_NAME, COLUMN_TYPE, IS_NULLABLE, CHARACTER_SET_NAME, \
+             CONCAT_WS(' ', GENERATION_EXPRESSION, COLUMN_DEFAULT) \
              FROM information_schema.COLUMNS WHERE TABLE_SCHEMA NOT IN {system}{of_one} \
              ORDER BY TABLE_SCHEMA, TABLE_NAME, ORDINAL_POSITION"
         ))
         .await?;
-    for row in columns.rows {
-        let [Some(database), Some(table), Some(column), Some(native), Some(nullable), charset] = &row[..]
+    let mut computed = Vec::new();
+    for row in &columns.rows {
+        let [Some(database), Some(table), Some(column), Some(native), Some(nullable), charset, expression] =
+            &row[..]
         else {
             continue;
         };
         let key = name(&catalog, database, table);
         let Some(version) = catalog.tables.get_mut(&key) else { continue };
+        if let Some(expression) = expression.as_deref().filter(|expression| !expression.is_empty()) {
+            computed.push((key, column, expression));
+        }
         match SqlType::of_catalog(native, catalog.modes) {
             Ok(ty) => {
                 let charset = charset.as_deref().map(charset_name).filter(|_| ty.has_charset());
@@ -136,6 +143,12 @@ async fn read(conn: &mut Conn, config: &Config, one: Option<&Key>) -> Result<Cat
                 let ty = SqlType { name: native.clone(), ..Default::default() };
                 version.columns.push(ColumnDef { name: column.clone(), ty, nullable: true, charset: None });
             }
+        }
+    }
+    for (key, column, expression) in computed {
+        if let Some(version) = catalog.tables.get_mut(&key) {
+            let from = named_in(expression, version.columns.iter().map(|c| c.name.as_str()));
+            version.compute(column, &from);
         }
     }
     let keys = conn

@@ -43,7 +43,7 @@ pub(crate) use history::{History, Sight};
 pub(crate) use images::insert;
 pub use literals::without_values;
 pub(crate) use lookup::{Lookup, catalog};
-pub use note::{QUARANTINE_NOTES, Quarantined, SCHEMA_NOTES, lineages};
+pub use note::{BEFORE_NOTES, QUARANTINE_NOTES, Quarantined, SCHEMA_NOTES, descendants, lineages};
 pub(crate) use place::Place;
 pub use recover::{Recovery, decode_quarantined};
 pub(crate) use special::{VERSIONED, is_sequence};

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use forebay_model::{Note, TableSchema};
+use forebay_model::{Descendant, Note, TableSchema};
 use serde::{Deserialize, Serialize};
 
 use super::version::Version;
@@ -64,15 +64,35 @@ pub fn lineages<'a>(tables: &mut [Arc<TableSchema>], notes: impl IntoIterator<It
     for table in tables {
         let lowered = || (table.database.to_lowercase(), table.table.to_lowercase());
         let found = known.get(&(table.database.clone(), table.table.clone()));
-        if let Some(lineage) = found.or_else(|| known.get(&lowered())) {
-            *table = TableSchema { lineage: lineage.clone(), ..TableSchema::clone(table) }.shared();
+        if let Some(known) = found.or_else(|| known.get(&lowered())) {
+            let mut table_now = TableSchema::clone(table);
+            table_now.lineage.merge(known.clone());
+            *table = table_now.shared();
         }
     }
 }
 
+/// What tables were known to be last, as the source's notes have it, where that had another past: also tables that are gone.
+pub fn descendants<'a>(notes: impl IntoIterator<Item = &'a Note>) -> Vec<Descendant> {
+    let versions = notes.into_iter().filter_map(|note| match read(note) {
+        Read::Table(key, Some(version)) | Read::Before(key, version) => Some((key, version)),
+        _ => None,
+    });
+    let had_others = versions.filter(|(_, version)| !version.lineage.is_empty());
+    had_others
+        .map(|((database, table), Version { columns, lineage, .. })| Descendant {
+            database,
+            table,
+            columns: columns.into_iter().map(|column| column.name).collect(),
+            lineage,
+        })
+        .collect()
+}
+
 /// How the keys of notes about tables' versions begin; what follows is `DB.TABLE`.
 pub const SCHEMA_NOTES: &str = "schema/";
-const BEFORE: &str = "before/";
+/// How the keys of notes about what tables were that are gone, or not known now, begin; what follows is `DB.TABLE`.
+pub const BEFORE_NOTES: &str = "before/";
 /// The note of databases' default character sets.
 pub(super) const DATABASES: &str = "databases";
 /// How the keys of notes about tables in quarantine begin; what follows is `DB.TABLE`.
@@ -84,7 +104,7 @@ pub(super) fn schema_key(key: &Key) -> String {
 
 /// Of what a table was last that is gone, or not known now.
 pub(super) fn before_key(key: &Key) -> String {
-    format!("{BEFORE}{}", full_name(key))
+    format!("{BEFORE_NOTES}{}", full_name(key))
 }
 
 pub(super) fn quarantine_key(key: &Key) -> String {
@@ -121,7 +141,7 @@ pub(super) fn read(note: &Note) -> Read {
             Err(_) => Read::Unknown,
         };
     }
-    if note.key.starts_with(BEFORE) {
+    if note.key.starts_with(BEFORE_NOTES) {
         return match serde_json::from_slice::<TableNote>(value) {
             Ok(TableNote { database, table, version: Some(version) }) if version.is_known_form() => {
                 Read::Before((database, table), version)

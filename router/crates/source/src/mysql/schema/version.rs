@@ -46,6 +46,9 @@ pub(crate) struct Version {
     /// How many [hidden columns](TableMap::hidden) its rows have; `None` = as many as the rows say, if MariaDB wrote them.
     #[serde(default = "nothing", skip_serializing_if = "is_nothing")]
     pub(super) hidden: Option<usize>,
+    /// The how manieth table that was gone; 0 for one that is there.
+    #[serde(default, skip_serializing_if = "is_there")]
+    pub(super) gone: u64,
 }
 
 fn nothing() -> Option<usize> {
@@ -55,6 +58,10 @@ fn nothing() -> Option<usize> {
 #[expect(clippy::ref_option, reason = "serde's signature")]
 fn is_nothing(hidden: &Option<usize>) -> bool {
     *hidden == nothing()
+}
+
+fn is_there(gone: &u64) -> bool {
+    *gone == 0
 }
 
 /// Why a version and a table map are not of one table.
@@ -72,6 +79,7 @@ impl Version {
             proved: false,
             versioned: false,
             hidden: nothing(),
+            gone: 0,
         }
     }
 
@@ -86,6 +94,7 @@ impl Version {
             elements.columns.iter().map(|c| settled(c, charset.as_deref())).collect();
         let mut version = Version { hidden: None, ..Version::new(columns, elements.key.clone(), charset) };
         version.keep_key();
+        elements.columns.iter().for_each(|column| version.compute(&column.name, &column.from));
         version
     }
 

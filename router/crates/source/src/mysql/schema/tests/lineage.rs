@@ -1,7 +1,9 @@
 //! Where columns come from, held against what really becomes of one.
 
+use forebay_model::{Column, ColumnType, Lineage, TableSchema};
 use proptest::prelude::*;
 
+use super::super::lookup::Catalog;
 use super::super::note;
 use super::*;
 use crate::mysql::binlog::{RawColumn, TableMap, types};
@@ -50,9 +52,51 @@ fn statements_say_which_column_is_which() {
     // one that is put in its place may be it
     assert!(email(&["ALTER TABLE t DROP COLUMN email, ADD COLUMN mail TEXT"], "mail"));
     assert!(!email(&["ALTER TABLE t DROP COLUMN email", "ALTER TABLE t ADD COLUMN mail TEXT"], "mail"));
+    let renamed = ["ALTER TABLE t RENAME COLUMN email TO x", "ALTER TABLE t DROP COLUMN x, ADD COLUMN y INT"];
+    assert!(email(&renamed, "y"), "what it was called before, too");
     // gone, and come again
     let gone = ["ALTER TABLE t RENAME COLUMN email TO x", "ALTER TABLE t DROP x", "ALTER TABLE t ADD x INT"];
     assert!(!email(&gone, "x"));
+}
+
+#[test]
+fn what_the_server_computes_from_a_column_is_tied_to_it() {
+    let email = |statements: &[&str], column: &str| had(&after(statements), "t", column, "t.email");
+    for kind in
+        ["AS (LOWER(email)) STORED", "GENERATED ALWAYS AS (CONCAT('-', `Email`))", "DEFAULT (LOWER(email))"]
+    {
+        let added = format!("ALTER TABLE t ADD COLUMN e2 VARCHAR(80) {kind}");
+        assert!(email(&[&added], "e2") && !email(&[&added], "note"), "{kind}");
+        assert!(
+            email(
+                &[
+                    "ALTER TABLE t RENAME COLUMN email TO mail",
+                    &added.replace("email", "mail").replace("Email", "mail")
+                ],
+                "e2"
+            ),
+            "{kind}"
+        );
+        assert!(email(&[&format!("ALTER TABLE t MODIFY note TEXT {kind}")], "note"), "{kind}");
+    }
+    let made = "CREATE TABLE g (id INT, email TEXT, a TEXT AS (upper(email)), b TEXT AS (lower(a)), k INT CHECK (email <> ''), \
+                r INT DEFAULT 1 REFERENCES o (email))";
+    let made = after(&[made]);
+    assert!(had(&made, "g", "a", "g.email") && had(&made, "g", "b", "g.email"));
+    assert!(!had(&made, "g", "k", "g.email") && !had(&made, "g", "r", "g.email"));
+}
+
+#[test]
+fn what_the_server_says_that_it_computes_is_known_without_a_statement() {
+    let mut catalog = Catalog::default();
+    let mut found =
+        after(&["ALTER TABLE t ADD COLUMN e2 TEXT AS (LOWER(email))"]).tables[&key("t")].clone().unwrap();
+    found.proved = true;
+    catalog.tables.insert(key("t"), found);
+    let mut history = history();
+    history.learn(catalog);
+    seen(&mut history, &["id", "email", "note", "n", "e2"]);
+    assert!(had(&history, "t", "e2", "t.email"), "before the stream has come to where it was said");
 }
 
 #[test]
@@ -68,6 +112,14 @@ fn a_table_takes_its_names_along() {
         "DROP TABLE _t_del",
     ]);
     assert!(had(&ghost, "t", "note", "t.email") && !had(&ghost, "t", "n", "t.email"));
+    // and one that is made with the same columns
+    let copied = after(&[
+        "CREATE TABLE _t_new (id INT, email VARCHAR(80), Note VARCHAR(80), n INT)",
+        "ALTER TABLE _t_new DROP COLUMN id, RENAME COLUMN email TO mail",
+        "RENAME TABLE t TO _t_old, _t_new TO t",
+    ]);
+    assert!(had(&copied, "t", "mail", "t.email"));
+    assert!(!had(&copied, "t", "note", "t.email") && !had(&copied, "t", "n", "t.email"));
     for swap in [
         &["RENAME TABLE t TO old, new TO t"][..],
         &["RENAME TABLE t TO old", "RENAME TABLE new TO t"],
@@ -116,12 +168,38 @@ fn what_nobody_tells_is_suspected() {
     assert!(
         !email(&["id", "email", "x", "note", "n"], "x") && !email(&["id", "email", "x", "note", "n"], "n")
     );
+    // what was known stays known
+    let mut renamed = after(&["ALTER TABLE t RENAME COLUMN email TO mail"]);
+    seen(&mut renamed, &["id", "mail", "other", "n"]);
+    assert!(had(&renamed, "t", "mail", "t.email"));
     // a statement that was not understood leaves what was known
     let mut unclear = history();
     say(&mut unclear, TABLE);
     unclear.set(key("t"), None);
     seen(&mut unclear, &["id", "mail", "note", "n"]);
     assert!(had(&unclear, "t", "mail", "t.email"));
+}
+
+#[test]
+fn rows_of_a_snapshot_have_their_tables_past() {
+    let history = after(&["ALTER TABLE t RENAME COLUMN email TO mail"]);
+    let read = |columns: &[&str]| {
+        let column = |name: &&str| Column {
+            name: (*name).to_owned(),
+            ty: ColumnType::Text,
+            nullable: true,
+            native: "text".into(),
+        };
+        let columns = columns.iter().map(column).collect();
+        let (database, table) = ("d".into(), "t".into());
+        let table = TableSchema { database, table, columns, key: vec![], lineage: Lineage::default() };
+        history.with_past(&table.shared()).lineage.clone()
+    };
+    assert!(read(&["id", "mail", "note", "n"]).of("mail").any(|(name, _)| name == "email"));
+    assert!(
+        read(&["id", "m2", "note", "n"]).of("m2").any(|(name, _)| name == "email"),
+        "and what nobody tells"
+    );
 }
 
 #[test]
@@ -139,6 +217,22 @@ fn it_is_noted_with_the_position() {
     assert!(!anew.tables.contains_key(&key("t")));
     seen(&mut anew, &["id", "m3", "note", "n"]);
     assert!(had(&anew, "t", "m3", "t.email"));
+}
+
+#[test]
+fn of_tables_that_are_gone_the_oldest_is_forgotten_first() {
+    let mut history = after(&["DROP TABLE t"]);
+    for n in 0..1000 {
+        say(&mut history, &format!("CREATE TABLE a{n} (id INT)"));
+        say(&mut history, &format!("DROP TABLE a{n}"));
+        if n == 500 {
+            history.end_transaction(Default::default);
+            let notes = history.take_notes();
+            history = History::new(&history.config, &notes, true).unwrap();
+        }
+    }
+    let known = |name: &str| history.before.contains_key(&key(name));
+    assert!(!known("t") && known("a0") && known("a999"));
 }
 
 /// A statement on the columns that there are, and what becomes of the marked one.

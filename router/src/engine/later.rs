@@ -1,0 +1,66 @@
+//! What columns of earlier versions came to be called: a tag of the present name is to hold for rows from before it, too.
+//!
+//! Told by the source's notes (what each table is now, or was last) and by the versions that stored events are of; looked at again
+//! whenever the changelog has new ones, since a route may lag behind the statement that renamed a column.
+
+use std::sync::Arc;
+
+use forebay_changelog::Log;
+use forebay_model::{Descendant, Fault, Note};
+use forebay_source::mysql;
+
+/// Notes that tell of it.
+const NOTES: [&str; 2] = [mysql::SCHEMA_NOTES, mysql::BEFORE_NOTES];
+
+/// What one changelog knows of it, as of the last look.
+pub(super) struct Later {
+    log: Log,
+    seen: Option<Mark>,
+    known: Arc<Vec<Descendant>>,
+}
+
+/// Rises when there may be something new.
+type Mark = ([u64; 2], u32);
+
+impl Later {
+    pub(super) fn new(log: Log) -> Self {
+        Later { log, seen: None, known: Arc::default() }
+    }
+
+    /// What is known now. The same `Arc` as before if nothing is new; it reads the file only if something may be.
+    ///
+    /// # Errors
+    /// If the changelog cannot be read.
+    pub(super) async fn look(&mut self) -> Result<Arc<Vec<Descendant>>, Fault> {
+        // before it is read: what comes meanwhile is looked at next time
+        let mark = (NOTES.map(|key| self.log.times_noted(key)), self.log.tables_so_far());
+        if self.seen != Some(mark) {
+            let known = read(&self.log).await?;
+            if *self.known != known {
+                self.known = Arc::new(known);
+            }
+            self.seen = Some(mark);
+        }
+        Ok(self.known.clone())
+    }
+}
+
+async fn read(log: &Log) -> Result<Vec<Descendant>, Fault> {
+    let reader = log.clone();
+    let reading = tokio::task::spawn_blocking(move || NOTES.map(|prefix| reader.notes_under(prefix)));
+    let [tables, gone] = reading.await.expect("reading notes does not panic");
+    let notes = tables?.into_iter().chain(gone?).map(|(key, value)| Note { key, value: Some(value) });
+    let mut known = mysql::descendants(&notes.collect::<Vec<_>>());
+    for table in log.tables().iter().filter(|table| !table.lineage.is_empty()) {
+        let after = Descendant {
+            database: table.database.clone(),
+            table: table.table.clone(),
+            columns: table.columns.iter().map(|column| column.name.clone()).collect(),
+            lineage: table.lineage.clone(),
+        };
+        if !known.contains(&after) {
+            known.push(after);
+        }
+    }
+    Ok(known)
+}
