@@ -7,7 +7,7 @@ use forebay_source::mysql::{Capture, Definition, Limits, SnapshotRequest, Snapsh
 use super::{changes, check, config};
 
 async fn written(server: &Server) {
-    let database = server.database("hashes").await.unwrap();
+    let database = server.database("hashes").await.expect("the server does it");
     database
         .exec(
             "CREATE TABLE old (id INT PRIMARY KEY, b TEXT UNIQUE, c INT) CHARSET utf8mb4;
@@ -15,12 +15,13 @@ async fn written(server: &Server) {
              INSERT INTO old VALUES (1, 'x', 1)",
         )
         .await
-        .unwrap();
+        .expect("the server does it");
     let config = config(server, &[format!("{}.*", database.name())]);
     let limits = Limits::default();
-    let mut capture =
-        Capture::connect(&config, Start::Now, limits, SnapshotSettings::default(), &[]).await.unwrap();
-    let mut conn = database.connect().await.unwrap();
+    let mut capture = Capture::connect(&config, Start::Now, limits, SnapshotSettings::default(), &[])
+        .await
+        .expect("the server does it");
+    let mut conn = database.connect().await.expect("the server does it");
     let statements = [
         ("INSERT INTO old VALUES (2, 'y', NULL)", "old +2,y,NULL"),
         ("UPDATE old SET c = 7 WHERE id = 2", "old 2,y,NULL > 2,y,7"),
@@ -73,9 +74,12 @@ async fn written(server: &Server) {
     drop(capture);
 
     // and the schema is the one that a snapshot has
-    let mut capture =
-        Capture::connect(&config, Start::Now, limits, SnapshotSettings::default(), &[]).await.unwrap();
-    capture.command(forebay_source::mysql::SnapshotCommand::Begin(SnapshotRequest::all("s"))).unwrap();
+    let mut capture = Capture::connect(&config, Start::Now, limits, SnapshotSettings::default(), &[])
+        .await
+        .expect("the server does it");
+    capture
+        .command(forebay_source::mysql::SnapshotCommand::Begin(SnapshotRequest::all("s")))
+        .expect("the server does it");
     let mut read = Vec::new();
     while read.len() < 7 {
         let captured =
@@ -88,8 +92,9 @@ async fn written(server: &Server) {
         }
     }
     assert!(read.contains(&"old 2,y,7".to_owned()), "{read:?}");
-    let definition = Definition::of_server(&config, database.name(), "plain").await.unwrap();
-    assert_eq!(definition.table_schema().unwrap().columns.len(), 2);
+    let definition =
+        Definition::of_server(&config, database.name(), "plain").await.expect("the server does it");
+    assert_eq!(definition.table_schema().expect("the server does it").columns.len(), 2);
 }
 
 #[tokio::test]
@@ -99,5 +104,5 @@ async fn they_are_no_columns_where_the_binlog_names_none() {
 
 #[tokio::test]
 async fn they_are_no_columns_where_the_binlog_names_them() {
-    written(&Server::start_mariadb(&["--binlog-row-metadata=FULL"]).await.unwrap()).await;
+    written(&Server::start_mariadb(&["--binlog-row-metadata=FULL"]).await.expect("a MariaDB")).await;
 }
