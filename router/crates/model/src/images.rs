@@ -138,25 +138,31 @@ pub fn split_key_changes(batch: &mut Batch) -> u64 {
     split
 }
 
-/// Whether an update gives a row another key, and its after image lacks other cells: whoever has not had the row before cannot
-/// know them.
-pub fn moves_in_part(batch: &Batch) -> bool {
-    let moves = |before: Option<u32>, after: Option<u32>| {
-        let (Some(before), Some(after)) = (before, after) else { return false };
-        key_differs(batch, before as usize, after as usize) && lacks_cells(batch, after as usize)
+/// Whether an update gives, or may give, a row another value in one of these columns, and its after image lacks cells of others:
+/// whoever has not had the row before cannot know them.
+pub fn moves_in_part(batch: &Batch, key: &[usize]) -> bool {
+    let moves = |before: usize, after: usize| {
+        // what the after image lacks has not changed
+        let may_differ = |&k: &usize| {
+            !batch.is_absent(k, after)
+                && (batch.is_absent(k, before) || cell_differs(batch, k, before, after))
+        };
+        let lacks = |c: usize| !key.contains(&c) && batch.is_absent(c, after);
+        key.iter().any(may_differ) && (0..batch.columns.len()).any(lacks)
     };
-    !batch.absent.is_empty() && batch.events().any(|event| moves(event.before, event.after))
+    let mut updates = batch.events().filter_map(|event| event.before.zip(event.after));
+    !batch.absent.is_empty() && updates.any(|(before, after)| moves(before as usize, after as usize))
 }
 
 fn key_differs(batch: &Batch, before: usize, after: usize) -> bool {
-    batch.table.key.iter().any(|&k| {
-        let k = k as usize;
-        if batch.is_absent(k, before) || batch.is_absent(k, after) {
-            return false;
-        }
-        let column = &batch.columns[k];
-        column.slice(before, 1).as_ref() != column.slice(after, 1).as_ref()
+    batch.table.key.iter().map(|&k| k as usize).any(|k| {
+        !batch.is_absent(k, before) && !batch.is_absent(k, after) && cell_differs(batch, k, before, after)
     })
+}
+
+fn cell_differs(batch: &Batch, column: usize, before: usize, after: usize) -> bool {
+    let column = &batch.columns[column];
+    column.slice(before, 1).as_ref() != column.slice(after, 1).as_ref()
 }
 
 /// Whether a cell that is not of the key is absent from an image.

@@ -44,6 +44,10 @@ async fn written(server: &Server) {
         ("INSERT INTO plain VALUES (1, 'a')", "plain +1,a"),
         ("ALTER TABLE plain MODIFY v TEXT CHARSET utf8mb4", ""),
         ("INSERT INTO plain VALUES (2, 'b')", "plain +2,b"),
+        ("CREATE TABLE strict (id INT PRIMARY KEY, v TEXT CHARSET utf8mb4 NOT NULL UNIQUE)", ""),
+        ("INSERT INTO strict VALUES (1, 'v')", "strict +1,v"),
+        ("ALTER TABLE strict ADD n BIGINT NOT NULL", ""),
+        ("UPDATE strict SET n = 5", "strict 1,v,0 > 1,v,5"),
         ("CREATE TABLE copy LIKE plain", ""),
         ("INSERT INTO copy VALUES (2, 'b')", "copy +2,b"),
         ("SET SESSION binlog_row_image = MINIMAL", ""),
@@ -81,7 +85,7 @@ async fn written(server: &Server) {
         .command(forebay_source::mysql::SnapshotCommand::Begin(SnapshotRequest::all("s")))
         .expect("the server does it");
     let mut read = Vec::new();
-    while read.len() < 7 {
+    while read.len() < 8 {
         let captured =
             tokio::time::timeout(super::LONG, capture.next()).await.expect("a row").expect("no fault");
         for batch in captured.block.iter().flat_map(|block| &block.batches) {

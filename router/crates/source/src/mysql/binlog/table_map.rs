@@ -140,7 +140,7 @@ fn is_number(text: &str) -> bool {
 impl RawColumn {
     /// Whether it may be a hidden one.
     pub(crate) fn may_be_hash(&self) -> bool {
-        self.code == types::LONGLONG && self.nullable
+        self.code == types::LONGLONG
     }
 }
 

@@ -101,6 +101,14 @@ impl TableNote {
         format!("{}.{}", self.database, self.table)
     }
 
+    /// The names of the key's columns: each of `key` is a name, and what else the column is known by.
+    pub(super) fn key_columns(&self) -> impl Iterator<Item = &str> {
+        self.key.iter().map(|column| {
+            let type_at = column.rfind(" [").unwrap_or(column.len());
+            column[..type_at].rsplit_once(' ').map_or(column.as_str(), |(name, _code)| name)
+        })
+    }
+
     pub(super) fn key(&self, id: &str) -> String {
         format!("{SNAPSHOT_NOTES}{id}/{}", self.name())
     }

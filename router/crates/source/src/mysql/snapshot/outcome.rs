@@ -208,9 +208,9 @@ impl Snapshots {
         self.settle(number);
     }
 
-    /// A table is read from its beginning, if anything of it was asked for.
+    /// A table is read from its beginning, if anything of it was asked for and is not behind us.
     pub(super) fn begin_again(&mut self, number: u64, at: usize) {
-        let asked = |t: &Table| !t.note.state.is_over() && !t.note.ranges.is_empty();
+        let asked = |t: &Table| t.note.is_open() && !t.note.ranges.is_empty();
         if !self.run_mut(number).is_some_and(|run| asked(&run.tables[at])) {
             return;
         }
@@ -220,6 +220,10 @@ impl Snapshots {
         table.note.forget_rows();
         table.look_back();
         (table.shape, table.preparing) = (None, None);
+        // it may be gone on with
+        if table.note.state == SnapshotState::Failed {
+            return self.note_table(number, at);
+        }
         table.moves += 1;
         table.not_before = Some(Instant::now() + pause(1));
         tracing::info!(snapshot = id, table = table.note.name(), "rows have other keys: it is read again");

@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use forebay_model::{Batch, Fault, Note, Position, TableSchema, moves_in_part};
+use forebay_model::{Batch, Fault, Note, Position, moves_in_part};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
@@ -288,8 +288,8 @@ impl Snapshots {
             self.position.clone_from(position);
         }
         for batch in captured.block.iter().flat_map(|b| &b.batches) {
-            if moves_in_part(batch) {
-                self.rows_moved(&batch.table);
+            if !batch.absent.is_empty() {
+                self.look_for_moves(batch);
             }
             let same = |shape: &Shape| {
                 shape.table.table == batch.table.table && shape.table.database == batch.table.database
@@ -304,12 +304,17 @@ impl Snapshots {
         }
     }
 
-    /// Rows of a table have other keys now, by updates that lack the rest of them: they may have been ahead of what was read, and
+    /// Rows of a table may have other keys now, by updates that lack the rest of them: they may have been ahead of what was read, and
     /// be behind it now, and then nobody has told the rest. A table that is being read is read from its beginning.
     #[cold]
-    fn rows_moved(&mut self, of: &TableSchema) {
-        for (number, at) in self.tables_of(&of.database, &of.table) {
-            self.begin_again(number, at);
+    fn look_for_moves(&mut self, batch: &Batch) {
+        for (number, at) in self.tables_of(&batch.table.database, &batch.table.table) {
+            let Some(run) = self.run_mut(number) else { continue };
+            let names = run.tables[at].note.key_columns();
+            let key: Vec<usize> = names.filter_map(|name| batch.table.column(name)).collect();
+            if moves_in_part(batch, &key) {
+                self.begin_again(number, at);
+            }
         }
     }
 

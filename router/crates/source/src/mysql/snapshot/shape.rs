@@ -206,6 +206,7 @@ fn key(keys: &Rows, table: &Described) -> Option<Key> {
             .collect();
         let raws = || columns.iter().map(|&at| &table.map.columns[at]);
         let identity =
+            // `TableNote::key_columns` takes the names out of it
             raws().map(|raw| format!("{} {} {:?} {:?}", raw.name, raw.code, raw.meta, raw.collation));
         Some(Key {
             index: name.clone(),

@@ -3,14 +3,14 @@
 use std::collections::BTreeMap;
 
 use forebay_kit::mysql_async::prelude::Queryable as _;
-use forebay_kit::{Database, Server};
-use forebay_model::Op;
-use forebay_source::mysql::{SnapshotCommand, SnapshotRequest, SnapshotState};
+use forebay_kit::{CdcUser, Database, Server};
+use forebay_model::{Op, Secret};
+use forebay_source::mysql::{Config, SnapshotCommand, SnapshotRequest, SnapshotState};
 
 use super::super::{config, text};
 use super::random::Random;
 use super::writer::catch_up;
-use super::{Log, begin, done, finish, small};
+use super::{Log, begin, done, finish, next, small};
 
 const ABSENT: &str = "absent";
 
@@ -132,6 +132,56 @@ async fn rows_of_mariadb_whose_updates_lack_columns_are_whole() {
 #[tokio::test]
 async fn rows_that_move_are_whole() {
     under_small_images(forebay_kit::mysql().await, "MINIMAL", 4).await;
+}
+
+/// Rows jump from what is to be read to what was read: once while it is read, and once while it has failed.
+#[tokio::test]
+async fn rows_that_jump_over_the_reader_are_whole() {
+    let server = forebay_kit::mysql().await;
+    for key in ["PRIMARY KEY (k)", "UNIQUE (k)", "UNIQUE (`odd [name`, k)"] {
+        let database = server.database("jump").await.expect("a database");
+        database
+            .exec(&format!(
+                "CREATE TABLE t (k INT NOT NULL, `odd [name` INT NOT NULL DEFAULT 3, a INT, b TEXT, {key});
+                 INSERT INTO t (k, a, b) WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 900) SELECT i, i, 'b' FROM n"
+            ))
+            .await
+            .expect("a table");
+        let name = database.name();
+        let select = format!("SELECT ON `{name}`.*");
+        let grants = ["REPLICATION SLAVE, REPLICATION CLIENT ON *.*", &select];
+        let CdcUser { name: user, password } = server.cdc_user(&grants).await.expect("an account");
+        let root = config(server, &[format!("{name}.*")]);
+        let config = Config { user: user.clone(), password: Some(Secret::new(password)), ..root };
+        let mut log = Log::default();
+        let mut capture = log.connect(&config, small(100)).await;
+        let mut conn = database.connect().await.expect("a connection");
+        conn.query_drop("SET SESSION binlog_row_image = MINIMAL").await.expect("the image");
+        begin(&mut capture, SnapshotRequest { rows_per_second: Some(500), ..SnapshotRequest::all("s") });
+        while log.snapshot_rows() < 300 {
+            log.add(next(&mut capture).await.expect("a stream"));
+        }
+        conn.query_drop("UPDATE t SET k = -k WHERE k IN (890, 891)").await.expect("a jump");
+        while log.snapshot_rows() < 600 {
+            log.add(next(&mut capture).await.expect("a stream"));
+        }
+        server.exec(&format!("REVOKE {select} FROM `{user}`")).await.expect("a revocation");
+        let end = finish(&mut capture, &mut log, "s").await;
+        assert!(end.state == SnapshotState::Failed && log.snapshot_rows() < 880, "{end:#?}");
+        conn.query_drop("UPDATE t SET k = -k WHERE k IN (880, 881)").await.expect("a jump");
+        catch_up(&mut capture, &mut log, server).await;
+        server.exec(&format!("GRANT {select} TO `{user}`")).await.expect("a grant");
+        capture.command(SnapshotCommand::Resume("s".into())).expect("a snapshot that failed");
+        done(&finish(&mut capture, &mut log, "s").await);
+        catch_up(&mut capture, &mut log, server).await;
+        let wanted: Vec<String> = conn
+            .query("SELECT CONCAT_WS(',', k, `odd [name`, a, b) FROM t ORDER BY CAST(k AS CHAR)")
+            .await
+            .expect("the table");
+        let got: Vec<String> = fold(&log).into_values().map(|row| row.join(",")).collect();
+        let differ: Vec<_> = wanted.iter().filter(|row| !got.contains(row)).take(5).collect();
+        assert!(got == wanted, "{key}: {} rows for {}, such as {differ:?}", got.len(), wanted.len());
+    }
 }
 
 async fn moves(conn: &mut forebay_kit::mysql_async::Conn) {
