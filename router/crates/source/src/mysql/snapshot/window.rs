@@ -22,14 +22,13 @@ const MOST: usize = 500_000;
 pub(super) struct Hasher(RandomState, RandomState, Vec<u8>);
 
 impl Hasher {
-    /// Of a row's key columns; `None` if one of them is absent.
-    fn key(&mut self, batch: &Batch, columns: &[usize], row: usize) -> Option<u128> {
+    /// Of a row's key columns; those that it lacks are those of the row `before`. `None` if one is absent in both.
+    fn key(&mut self, batch: &Batch, columns: &[usize], row: usize, before: Option<usize>) -> Option<u128> {
         let Hasher(low, high, bytes) = self;
         bytes.clear();
         for &column in columns {
-            if batch.is_absent(column, row) {
-                return None;
-            }
+            let rows = [Some(row), before].into_iter().flatten();
+            let row = rows.into_iter().find(|&row| !batch.is_absent(column, row))?;
             push_cell(&batch.columns[column], row, bytes);
         }
         Some(u128::from(low.hash_one(&bytes)) | u128::from(high.hash_one(&bytes)) << 64)
@@ -44,7 +43,7 @@ impl Hasher {
         let mut keep = vec![true; batch.rows()];
         let mut parts: Vec<(usize, &Columns)> = Vec::new();
         for (row, keep) in keep.iter_mut().enumerate() {
-            let Some(hash) = self.key(&batch, key, row) else { continue };
+            let Some(hash) = self.key(&batch, key, row, None) else { continue };
             match touched.parts.get(&hash) {
                 Some(told) if others.iter().all(|&c| told.has(c)) => *keep = false,
                 Some(told) => parts.push((row, told)),
@@ -131,23 +130,21 @@ impl Touched {
             there.filter_map(|(_, place)| *place).for_each(|place| bits[place / 64] |= 1 << (place % 64));
             Some(Columns(bits.into()))
         };
-        let mut before = None;
+        let mut was = 0;
         for row in 0..batch.rows() {
-            let own = hasher.key(batch, &key, row);
+            let before = if batch.kinds[row] == Kind::After { row.checked_sub(1) } else { None };
+            let is = hasher.key(batch, &key, row, before)?;
             match batch.kinds[row] {
                 // what became of the row its after image says
-                Kind::Before => before = Some(own?),
+                Kind::Before => was = is,
                 Kind::After => {
-                    let was = before.take()?;
-                    // an image without the key: it is the before image's
-                    let is = own.unwrap_or(was);
                     if is != was {
                         self.whole(was);
                     }
                     self.tell(is, told(row));
                 }
-                Kind::Insert | Kind::Snapshot => self.tell(own?, told(row)),
-                Kind::Delete => self.whole(own?),
+                Kind::Insert | Kind::Snapshot => self.tell(is, told(row)),
+                Kind::Delete => self.whole(is),
             }
         }
         Some(())
@@ -266,6 +263,14 @@ mod tests {
         assert_eq!(kept(&events, &chunk), ["1A"]);
         let events = batch(&[(Kind::Insert, 1, "A")]);
         assert_eq!(kept(&events, &chunk), ["1a", "2a"]);
+    }
+
+    #[test]
+    fn a_key_of_which_an_update_has_a_part_is_whole_with_what_it_was() {
+        let chunk = batch(&[(Kind::Snapshot, 1, "a"), (Kind::Snapshot, 1, "b"), (Kind::Snapshot, 2, "a")]);
+        let mut events = batch(&[(Kind::Before, 1, "a"), (Kind::After, 0, "b")]);
+        leave_out(&mut events, 0, BooleanBuffer::from_iter([false, true]));
+        assert_eq!(kept(&events, &chunk), ["2a"]);
     }
 
     fn absent<const N: usize>(bits: [bool; N]) -> Option<BooleanBuffer> {

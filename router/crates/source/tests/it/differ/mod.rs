@@ -187,8 +187,9 @@ async fn every_type_of_both_servers_and_the_docs() {
          the binlog, and by a snapshot, as the server's own SELECT prints it; the test that does so writes this page\n\
          (`UPDATE=1 cargo test -p forebay-source --test it the_docs`). How a format writes each kind is said on the format's page.\n\n\
          - NULL, a value, and *absent* (a row image that lacks the column: `binlog_row_image` MINIMAL, NOBLOB) are three things for every\n  \
-         type. Absent in an update means that it did not change; in an insert, that the statement did not name the column, whose\n  \
-         default the binlog does not hold; in a row that a snapshot read, that the events beside it have told it.\n\
+         type. Absent in an update means that the statement did not set it; in an insert, that the statement did not name the column, whose\n  \
+         default the binlog does not hold; in a row that a snapshot read, that the events beside it have told it. MariaDB's minimal images\n  \
+         also lack VIRTUAL columns that changed because others did (unless they are indexed), and columns that REPLACE set to their default.\n\
          - With `PARTIAL_JSON`, a JSON value that is logged as a difference becomes the value, by the value before. Where the image before lacks\n  \
          it, the value is absent from the event, and `source.partial` lists the column: it has changed, and to what is not known.\n\
          - Texts are UTF-8, whatever the column's character set. Bytes that mean nothing in it stop the source\n  (`mysql.invalid_text`).\n\

@@ -97,6 +97,7 @@ async fn under_small_images(server: &Server, image: &str, moves: u32) {
         begin(&mut capture, SnapshotRequest { rows_per_second: Some(3000), ..SnapshotRequest::all("s") });
         let end = finish(&mut capture, &mut log, "s").await;
         done(&end);
+        assert!(moves == 0 || log.snapshot_rows() as u64 > end.rows, "rows have moved: it was begun again");
         superseded += end.tables[0].superseded;
         stop.notify_one();
         superseded
