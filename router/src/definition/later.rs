@@ -3,7 +3,7 @@
 //! Folded once from all that is known of tables, since it is asked for each column of each version. Only a table's own names count:
 //! one that was made like another is another table until it is renamed over that, and then it has its name.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use forebay_model::{Lineage, Tie};
@@ -35,17 +35,25 @@ impl LaterNames {
             .map(|(database, table)| Arc::new((database.to_owned(), table.to_owned())))
             .collect();
         for now in columns {
-            let now: Arc<str> = now.into();
-            for (was, later, tie) in steps(&now, past) {
-                for at in &tables {
-                    let of_table = self.of_table(at);
-                    note(of_table.columns.entry(was.clone()).or_default(), &tables, &later, tie);
-                }
-            }
+            self.add_column(&tables, &now.into(), past.of(now).collect());
             if past.lost {
                 for at in &tables {
-                    note(&mut self.of_table(at).any, &tables, &now, Tie::Unknown);
+                    note(&mut self.of_table(at).any, &tables, &now.into(), Tie::Unknown);
                 }
+            }
+        }
+        let gone: BTreeSet<&String> = past.gone.iter().flat_map(|gone| &gone.now).collect();
+        for now in gone {
+            let of_it = past.gone.iter().filter(|gone| gone.now.contains(now));
+            let before = of_it.flat_map(|gone| gone.before.iter().map(|name| (name.as_str(), gone.by)));
+            self.add_column(&tables, &now.as_str().into(), before.collect());
+        }
+    }
+
+    fn add_column(&mut self, tables: &[Arc<Table>], now: &Arc<str>, before: Vec<(&str, Tie)>) {
+        for (was, later, tie) in steps(now, before) {
+            for at in tables {
+                note(self.of_table(at).columns.entry(was.clone()).or_default(), tables, &later, tie);
             }
         }
     }
@@ -68,11 +76,11 @@ impl LaterNames {
 }
 
 /// What a column was called, in lower case, with what it was called after that.
-fn steps(now: &Arc<str>, past: &Lineage) -> Vec<(String, Arc<str>, Tie)> {
+fn steps(now: &Arc<str>, mut before: Vec<(&str, Tie)>) -> Vec<(String, Arc<str>, Tie)> {
     let own = now.to_lowercase();
     let mut steps = vec![(own.clone(), now.clone(), Tie::Renamed)];
     // what it is computed from is no earlier name of it
-    let before: Vec<(&str, Tie)> = past.of(now).filter(|(_, tie)| *tie != Tie::Computed).collect();
+    before.retain(|(_, tie)| *tie != Tie::Computed);
     let renamed: Vec<Arc<str>> =
         before.iter().filter(|(_, tie)| *tie == Tie::Renamed).map(|(name, _)| (*name).into()).collect();
     for (name, tie) in before {
@@ -119,6 +127,20 @@ mod tests {
             log = new;
         }
         later
+    }
+
+    #[test]
+    fn a_column_that_is_gone_is_known_by_what_it_was_called() {
+        let (mut past, mut then, mut later) = (Lineage::default(), Lineage::default(), LaterNames::default());
+        past.add(vec!["email".into()], vec!["mail".into()], Tie::Renamed);
+        then.drop_column("email", &past);
+        then.drop_column("note", &past);
+        past.add_table("d", "old");
+        then.drop_column("tel", &past);
+        later.add(("d", "t"), ["id"].into_iter(), &then);
+        let names = |column: &str| later.of(("d", "t"), column).map(|(_, name, _)| name).collect::<Vec<_>>();
+        assert_eq!((names("mail"), names("tel")), (vec!["email", "mail"], vec!["tel"]));
+        assert!(names("note").is_empty() && names("id") == ["id"]);
     }
 
     #[test]

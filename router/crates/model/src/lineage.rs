@@ -11,6 +11,9 @@ use serde::{Deserialize, Serialize};
 /// Names in all; beyond, a lineage says only that each column may be any.
 const MOST: usize = 2000;
 
+/// Columns of one table that are gone and remembered; beyond, the first are forgotten.
+const GONE: usize = 500;
+
 /// See the module.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Lineage {
@@ -23,6 +26,9 @@ pub struct Lineage {
     /// What its columns were called before.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub columns: Vec<Earlier>,
+    /// Columns that are gone, and what they were called before: rows from then are still there.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub gone: Vec<Earlier>,
     /// There were so many names that they are not told: each column may be any of any table.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub lost: bool,
@@ -69,7 +75,7 @@ pub struct Descendant {
 impl Lineage {
     /// Whether nothing had another name.
     pub fn is_empty(&self) -> bool {
-        self.tables.is_empty() && self.columns.is_empty() && !self.lost
+        self.tables.is_empty() && self.columns.is_empty() && self.gone.is_empty() && !self.lost
     }
 
     /// Earlier names of a column, and how each is known.
@@ -130,6 +136,25 @@ impl Lineage {
         other.renamed().for_each(|(database, table)| self.add_table(database, table));
         other.like.iter().for_each(|name| self.resemble(name));
         other.columns.into_iter().for_each(|e| self.add(e.now, e.before, e.by));
+        other.gone.into_iter().for_each(|gone| self.add_gone(gone));
+    }
+
+    /// A column is dropped of which `past` says that it, or its table, had another name.
+    pub fn drop_column(&mut self, column: &str, past: &Lineage) {
+        let gone = |before, by| Earlier { now: vec![column.to_owned()], before, by };
+        if past.renamed().next().is_some() {
+            self.add_gone(gone(Vec::new(), Tie::Renamed));
+        }
+        for (name, tie) in past.of(column).filter(|(_, tie)| *tie != Tie::Computed) {
+            self.add_gone(gone(vec![name.to_owned()], tie));
+        }
+    }
+
+    fn add_gone(&mut self, gone: Earlier) {
+        if !self.gone.contains(&gone) {
+            self.gone.push(gone);
+            self.gone.drain(..self.gone.len().saturating_sub(GONE));
+        }
     }
 
     /// What `column` gets because the server computes it from these columns, which may themselves have been others.

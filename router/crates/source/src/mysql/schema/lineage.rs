@@ -38,6 +38,7 @@ impl Version {
         let added = names(&self.columns, &|name| origin(name).is_none());
         let dropped = names(&old.columns, &|name| now(name).is_none());
         let mut lineage = Lineage { columns: Vec::new(), ..old.lineage.clone() };
+        dropped.iter().for_each(|column| lineage.drop_column(column, &old.lineage));
         for (was, _) in renamed {
             let new = now(was).filter(|new| !same_name(new, was));
             lineage.add(new.into_iter().collect(), vec![was.clone()], Tie::Renamed);
