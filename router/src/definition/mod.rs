@@ -7,6 +7,7 @@
 
 pub mod codes;
 mod document;
+mod later;
 mod parse;
 mod patterns;
 mod pii;
@@ -21,6 +22,7 @@ pub use document::{
     DeadLettersDef, Definitions, LimitsDef, MysqlDef, PluginDef, ReplicaDef, RetainDef, RouteDef,
     SnapshotMode, SnapshotsDef, SourceDef, StartAt, TlsDef, TransformDef,
 };
+pub use later::LaterNames;
 pub use parse::read;
 pub use pii::{Guard, Why, allowed as allowed_pii};
 pub use plan::{Action, Plan, Step};

@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
-use forebay_model::{ColumnPattern, Descendant, TableSchema, Tie, quarantine, same_column};
+use forebay_model::{ColumnPattern, TableSchema, Tie, quarantine};
 
 use super::document::{RouteDef, SourceDef};
+use super::later::LaterNames;
 
 /// The tag whose columns are kept back.
 pub(super) const PII: &str = "pii";
@@ -14,7 +15,7 @@ pub(super) const PII: &str = "pii";
 pub struct Guard {
     tagged: Vec<ColumnPattern>,
     allowed: Vec<ColumnPattern>,
-    later: Arc<Vec<Descendant>>,
+    later: Arc<LaterNames>,
 }
 
 /// Why a column is kept back.
@@ -49,7 +50,7 @@ impl Guard {
     }
 
     /// With what is known of tables now: columns of earlier versions are looked for in it. Whether that is other than before.
-    pub fn learn(&mut self, later: &Arc<Vec<Descendant>>) -> bool {
+    pub fn learn(&mut self, later: &Arc<LaterNames>) -> bool {
         let is_new = !Arc::ptr_eq(&self.later, later) && self.later != *later;
         self.later = later.clone();
         is_new
@@ -77,6 +78,7 @@ impl Guard {
         }
         let lost = || Why { name: "another column".to_owned(), tie: Some(Tie::Unknown), later: false };
         let before = self.named_before(table, column).or_else(|| self.named_later(own, column));
+        let before = before.or_else(|| self.computed_later(table, column));
         before.or_else(|| (table.lineage.lost && !is_allowed).then(lost))
     }
 
@@ -97,31 +99,17 @@ impl Guard {
     ///
     /// Names are all that versions have in common: another column that has the name now is meant, too.
     fn named_later(&self, at: (&str, &str), column: &str) -> Option<Why> {
-        let mut names = Vec::new();
-        for after in self.later.iter().filter(|after| after.tables().any(|table| table == at)) {
-            for now in &after.columns {
-                let stayed = same_column(now, column).then_some(Tie::Renamed);
-                let ties = after
-                    .lineage
-                    .of(now)
-                    .filter(|(name, tie)| same_column(name, column) && *tie != Tie::Computed)
-                    .map(|(_, tie)| tie);
-                let Some(tie) = stayed.into_iter().chain(ties).min() else {
-                    if after.lineage.lost {
-                        names.extend(after.tables().map(|at| (at, now.as_str(), Some(Tie::Unknown))));
-                    }
-                    continue;
-                };
-                names.extend(after.tables().map(|at| (at, now.as_str(), Some(tie))));
-                // what it was called on the way, too
-                let renamed = tie == Tie::Renamed && stayed.is_none();
-                let between = after.lineage.of(now).filter(|(_, by)| renamed && *by == Tie::Renamed);
-                names.extend(
-                    between.flat_map(|(name, by)| after.tables().map(move |at| (at, name, Some(by)))),
-                );
-            }
-        }
-        self.surest(names, true)
+        self.surest(self.later.of(at, column).map(|(at, name, tie)| (at, name, Some(tie))), true)
+    }
+
+    /// The tagged name that a column got later which the server computes this one from.
+    fn computed_later(&self, table: &TableSchema, column: &str) -> Option<Why> {
+        let own = (table.database.as_str(), table.table.as_str());
+        let from = table.lineage.of(column).filter(|(_, tie)| *tie == Tie::Computed);
+        let held = from.filter_map(|(name, _)| self.named_later(own, name));
+        // known no better than the name is
+        let held = held.map(|why| Why { tie: why.tie.max(Some(Tie::Computed)), ..why });
+        held.min_by_key(|why| why.tie)
     }
 
     /// Of these names, how each is known, the one that is tagged and not allowed that is known best.

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use forebay_model::{Batch, Block, Fault, TableSchema};
 use forebay_transform::{Binding, Config, Limits, Plugin, Refusal, Share};
 
+use super::cover;
 use super::history::TransformRun;
 use super::later::Later;
 use super::pii::{self, Held};
@@ -114,7 +115,7 @@ impl Chain {
         passed: &mut Passed,
         admit: impl FnMut(&'static str, &str) -> Result<(), Fault>,
     ) -> Result<(), Fault> {
-        let batch = pii::without_values(batch, &self.guard);
+        let batch = cover::without_values(batch, &self.guard);
         let at = self.bindings(&batch.table).await?;
         let table = batch.table.clone();
         through::pass(&mut self.bound[at].1, &self.source, block, batch, passed, admit).await?;

@@ -9,6 +9,8 @@ use forebay_changelog::Log;
 use forebay_model::{Descendant, Fault, Note};
 use forebay_source::mysql;
 
+use crate::definition::LaterNames;
+
 /// Notes that tell of it.
 const NOTES: [&str; 2] = [mysql::SCHEMA_NOTES, mysql::BEFORE_NOTES];
 
@@ -16,7 +18,7 @@ const NOTES: [&str; 2] = [mysql::SCHEMA_NOTES, mysql::BEFORE_NOTES];
 pub(super) struct Later {
     log: Log,
     seen: Option<Mark>,
-    known: Arc<Vec<Descendant>>,
+    known: Arc<LaterNames>,
 }
 
 /// Rises when there may be something new.
@@ -31,7 +33,7 @@ impl Later {
     ///
     /// # Errors
     /// If the changelog cannot be read.
-    pub(super) async fn look(&mut self) -> Result<Arc<Vec<Descendant>>, Fault> {
+    pub(super) async fn look(&mut self) -> Result<Arc<LaterNames>, Fault> {
         // before it is read: what comes meanwhile is looked at next time
         let mark = (NOTES.map(|key| self.log.times_noted(key)), self.log.tables_so_far());
         if self.seen != Some(mark) {
@@ -45,22 +47,21 @@ impl Later {
     }
 }
 
-async fn read(log: &Log) -> Result<Vec<Descendant>, Fault> {
-    let reader = log.clone();
-    let reading = tokio::task::spawn_blocking(move || NOTES.map(|prefix| reader.notes_under(prefix)));
-    let [tables, gone] = reading.await.expect("reading notes does not panic");
-    let notes = tables?.into_iter().chain(gone?).map(|(key, value)| Note { key, value: Some(value) });
-    let mut known = mysql::descendants(&notes.collect::<Vec<_>>());
-    for table in log.tables().iter().filter(|table| !table.lineage.is_empty()) {
-        let after = Descendant {
-            database: table.database.clone(),
-            table: table.table.clone(),
-            columns: table.columns.iter().map(|column| column.name.clone()).collect(),
-            lineage: table.lineage.clone(),
-        };
-        if !known.contains(&after) {
-            known.push(after);
+async fn read(log: &Log) -> Result<LaterNames, Fault> {
+    let log = log.clone();
+    let reading = tokio::task::spawn_blocking(move || {
+        let [tables, gone] = NOTES.map(|prefix| log.notes_under(prefix));
+        let notes = tables?.into_iter().chain(gone?).map(|(key, value)| Note { key, value: Some(value) });
+        let mut known = LaterNames::default();
+        for Descendant { database, table, columns, lineage } in mysql::descendants(&notes.collect::<Vec<_>>())
+        {
+            known.add((&database, &table), columns.iter().map(String::as_str), &lineage);
         }
-    }
-    Ok(known)
+        for table in log.tables().iter().filter(|table| !table.lineage.is_empty()) {
+            let columns = table.columns.iter().map(|column| column.name.as_str());
+            known.add((&table.database, &table.table), columns, &table.lineage);
+        }
+        Ok(known)
+    });
+    reading.await.expect("reading notes does not panic")
 }

@@ -10,6 +10,7 @@ mod chain;
 mod checkpoints;
 pub mod codes;
 mod control;
+mod cover;
 mod deliver;
 mod fitness;
 mod fitting;

@@ -1,4 +1,4 @@
-//! The columns that a route may not have: followed through its transforms' plans, and covered where people look.
+//! The columns that a route may not have, followed through its transforms' plans.
 //!
 //! A plan says what becomes of each column, so a route is judged before any row of a table's version reaches its sink: a column
 //! that is held back must be dropped, nullified or replaced on the way, whatever it is called by then. What a plugin computes into
@@ -8,18 +8,10 @@
 //! Which columns of a version are held, and why, is one question ([`Guard::why`]): the version itself carries what its columns were
 //! called before, so that apply, route, replay, preview, dead letters and tail have the same answer, without a memory of their own.
 
-use std::sync::Arc;
-
-use arrow_array::cast::AsArray as _;
-use arrow_array::{Array as _, ArrayRef, StringArray};
-use forebay_model::{Batch, Block, Class, Code, Column, ColumnType, Fault, TableSchema, Tie, schema_changes};
-use forebay_source::mysql;
+use forebay_model::{Class, Code, Fault, TableSchema, Tie};
 use forebay_transform::Plan;
 
 use crate::definition::{Guard, Why};
-
-/// What stands in the place of a value that is not shown.
-const COVER: &str = "(pii)";
 
 /// A column would come out.
 pub const EXPOSED: Code = Code {
@@ -150,66 +142,16 @@ pub(super) fn fault(route: &str, exposed: &[String]) -> Fault {
         .fix(format!("{FIX}; the route goes on by itself once the definitions are applied"))
 }
 
-/// The block as people may see it: a word in the place of each value that is held back. NULL stays NULL.
-pub(super) fn cover(block: Block, guard: &Guard) -> Block {
-    if guard.is_idle() {
-        return block;
-    }
-    let batches = block.batches.into_iter().map(|batch| cover_batch(batch, guard)).collect();
-    Block { batches, ..block }
-}
-
-/// Rows of `forebay.schema_changes` without the values that stand in statements, where the source tags anything and the route is not
-/// allowed `forebay.schema_changes.statement`. Other tables as they are.
-pub(super) fn without_values(mut batch: Batch, guard: &Guard) -> Batch {
-    let changes = schema_changes();
-    let is_told = batch.table.database == changes.database && batch.table.table == changes.table;
-    if !is_told || guard.is_idle() || guard.allows(changes, "statement") {
-        return batch;
-    }
-    let (statements, told) = (batch.columns[2].as_string::<i32>(), batch.columns[3].as_string::<i32>());
-    let bare = |row: usize| {
-        let statement = statements.is_valid(row).then(|| statements.value(row));
-        let (bare, change) = mysql::without_values(statement.unwrap_or_default(), told.value(row));
-        (statement.map(|_| bare), change)
-    };
-    let (statements, told): (Vec<_>, Vec<_>) = (0..batch.rows()).map(bare).unzip();
-    (batch.columns[2], batch.columns[3]) =
-        (Arc::new(StringArray::from(statements)), Arc::new(StringArray::from(told)));
-    batch
-}
-
-fn cover_batch(batch: Batch, guard: &Guard) -> Batch {
-    let mut batch = without_values(batch, guard);
-    let held = guard.held(&batch.table);
-    if held.is_empty() {
-        return batch;
-    }
-    let mut table = TableSchema::clone(&batch.table);
-    for (column, cells) in table.columns.iter_mut().zip(&mut batch.columns) {
-        if held.contains(&column.name) {
-            let native = "longtext".to_owned();
-            *column = Column { ty: ColumnType::Text, native, ..column.clone() };
-            *cells = covered(cells);
-        }
-    }
-    batch.table = Arc::new(table);
-    batch
-}
-
-fn covered(cells: &ArrayRef) -> ArrayRef {
-    Arc::new((0..cells.len()).map(|row| cells.is_valid(row).then_some(COVER)).collect::<StringArray>())
-}
-
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeMap;
+    use std::sync::Arc;
 
-    use forebay_model::{ColumnType, Descendant};
+    use forebay_model::{Column, ColumnType};
     use serde_json::json;
 
     use super::*;
-    use crate::definition::{RouteDef, SourceDef};
+    use crate::definition::{LaterNames, RouteDef, SourceDef};
 
     fn guard(tags: &[&str], allowed: &[&str]) -> Guard {
         let tags: BTreeMap<_, _> = tags.iter().map(|tag| (*tag, ["pii"])).collect();
@@ -390,10 +332,11 @@ mod tests {
         later.lineage.add(names(&["email"]), names(&["mail", "m0"]), Tie::Renamed);
         later.lineage.add(names(&["sum"]), names(&["note"]), Tie::Computed);
         later.lineage.add_table("shop", "staging");
+        later.lineage.add_like("shop", "origin", &Default::default());
         let known = |lineage: &forebay_model::Lineage| {
-            let columns = names(&["id", "email", "note", "sum"]);
-            let (database, table) = ("shop".into(), "members".into());
-            Arc::new(vec![Descendant { database, table, columns, lineage: lineage.clone() }])
+            let mut known = LaterNames::default();
+            known.add(("shop", "members"), ["id", "email", "note", "sum"].into_iter(), lineage);
+            Arc::new(known)
         };
         let exposed = |tags: &[&str], allowed: &[&str], at: &str, columns: &[&str]| {
             let mut guard = guard(tags, allowed);
@@ -415,10 +358,20 @@ mod tests {
                 "{allowed}"
             );
         }
+        // a table that it was made like is another one until it gets that name
+        assert_eq!(exposed(&["shop.members.email"], &[], "origin", &["mail", "email"]), [""; 0]);
         // other tables, other columns, and what something was computed from
         assert_eq!(exposed(&["shop.members.email"], &[], "others", &["mail"]), [""; 0]);
         assert_eq!(exposed(&["shop.members.email"], &[], "staging", &["id", "note"]), [""; 0]);
         assert_eq!(exposed(&["shop.members.sum"], &[], "members", &["note"]), [""; 0]);
+        // what the server computed then from a column that got its name later
+        let mut early = TableSchema { table: "staging".into(), ..table(&["id", "mail", "low", "up"]) };
+        early.lineage.compute("low", &names(&["mail"]));
+        let mut aware = guard(&["shop.members.email"], &[]);
+        aware.learn(&known(&later.lineage));
+        assert_eq!(aware.held(&early), ["mail", "low"]);
+        let why = aware.why(&early, "low").unwrap();
+        assert_eq!((why.name.as_str(), why.tie), ("shop.members.email", Some(Tie::Computed)));
         let lost = forebay_model::Lineage { lost: true, ..later.lineage.clone() };
         let mut guard = guard(&["shop.members.email"], &[]);
         guard.learn(&known(&lost));

@@ -18,10 +18,10 @@ use tokio::time::{Instant, timeout_at};
 use utoipa::ToSchema;
 
 use super::chain::{self, Bound, Step};
+use super::cover::{self, Cover};
 use super::deliver::block_events;
 use super::later::Later;
 use super::letters::{self, Rule};
-use super::pii;
 use super::select::Selection;
 use super::through::{self, Dead, Passed};
 use super::{ApplyError, Engine, assemble};
@@ -196,6 +196,7 @@ fn newest(mut blocks: Vec<Block>, last: u64) -> Vec<Block> {
 struct Trial<'a> {
     def: &'a RouteDef,
     guard: Guard,
+    cover: Cover,
     steps: Vec<Step>,
     bound: Vec<(Arc<TableSchema>, Option<Bound>)>,
     rule: Rule,
@@ -206,9 +207,12 @@ struct Trial<'a> {
 
 impl<'a> Trial<'a> {
     fn new(name: &str, def: &'a RouteDef, guard: Guard, steps: Vec<Step>) -> Self {
+        let mut cover = Cover::default();
+        cover.by(&guard);
         Trial {
             def,
             guard,
+            cover,
             steps,
             bound: Vec::new(),
             rule: Rule::new(name, &def.dead_letters),
@@ -262,7 +266,7 @@ impl<'a> Trial<'a> {
         let out = Block { batches: out, ..block.clone() };
         self.preview.kept += block_events(&out);
         if self.preview.exposed.is_empty() {
-            let (about, deadline) = ((self.def.source.as_str(), &self.guard), self.deadline);
+            let (about, deadline) = ((self.def.source.as_str(), &mut self.cover), self.deadline);
             self.samples.look(about, block, &out, fates, deadline).await;
         }
         Ok(flow)
@@ -289,7 +293,7 @@ impl<'a> Trial<'a> {
             passed.dead.extend(events.map(failed));
             return Ok(());
         };
-        let batch = pii::without_values(batch.clone(), &self.guard);
+        let batch = cover::without_values(batch.clone(), &self.guard);
         through::pass(&mut bound.bindings, &self.def.source, block, batch, passed, admit).await
     }
 

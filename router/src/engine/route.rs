@@ -15,6 +15,7 @@ use super::assemble::{self, Parts, Setup};
 use super::chain::Chain;
 use super::checkpoints::Checkpoints;
 use super::codes;
+use super::cover::cover;
 use super::deliver::{block_events, deliver};
 use super::history;
 use super::letters::{self, Letter, Letters};
@@ -275,7 +276,7 @@ impl Route {
         let guard = self.chain.guard();
         let letter = |event: u32, code: &str, reason: String| {
             let offset = block.first + Offset::from(event);
-            let event = letters::render(&source, &pii::cover(block.slice(offset, offset + 1), guard), offset);
+            let event = letters::render(&source, &cover(block.slice(offset, offset + 1), guard), offset);
             Letter {
                 offset,
                 table: table.clone(),

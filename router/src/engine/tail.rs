@@ -3,9 +3,10 @@
 use forebay_changelog::Reader;
 use forebay_model::{Block, Fault, Offset, TablePattern};
 
+use super::Engine;
+use super::cover::Cover;
 use super::later::Later;
 use super::select::Selection;
-use super::{Engine, pii};
 
 /// Blocks of a source from an offset on, with the wanted tables only.
 pub struct Tail {
@@ -13,6 +14,7 @@ pub struct Tail {
     selection: Selection,
     /// Where the tags are that say what is not shown, and what columns came to be called; `None` to show all.
     tags: Option<(Engine, String, Later)>,
+    cover: Cover,
     offset: Offset,
 }
 
@@ -32,7 +34,7 @@ impl Engine {
         let tags = (!shows_pii).then(|| (self.clone(), source.to_owned(), Later::new(log.clone())));
         let offset = from.unwrap_or_else(|| log.head());
         let selection = Selection::new(None, tables);
-        Ok(Tail { reader: log.reader(offset)?, selection, tags, offset })
+        Ok(Tail { reader: log.reader(offset)?, selection, tags, cover: Cover::default(), offset })
     }
 }
 
@@ -52,7 +54,8 @@ impl Tail {
                 if !guard.is_idle() {
                     guard.learn(&later.look().await?);
                 }
-                return Ok(pii::cover(block, &guard));
+                self.cover.by(&guard);
+                return Ok(self.cover.block(block));
             }
         }
     }

@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use forebay_model::{Class, Descendant, Note, TablePattern, TableSchema};
+use forebay_model::{Class, Note, TablePattern, TableSchema};
 use forebay_source::mysql;
 use forebay_store::DocKind;
 use forebay_transform::Config;
@@ -19,8 +19,8 @@ use super::fitting::{self, Patience};
 use super::later::Later;
 use super::{Engine, How, assemble, codes, fitness, pii, versions};
 use crate::definition::{
-    self, Action, Checked, Existing, Guard, Plan, Problem, RouteDef, SourceDef, TransformDef, Warning, child,
-    item,
+    self, Action, Checked, Existing, Guard, LaterNames, Plan, Problem, RouteDef, SourceDef, TransformDef,
+    Warning, child, item,
 };
 
 /// A source's tables; `None` where they could not be looked at.
@@ -34,7 +34,7 @@ struct Against<'a> {
 }
 
 /// What became of columns since, by source.
-type AllLater = BTreeMap<String, Arc<Vec<Descendant>>>;
+type AllLater = BTreeMap<String, Arc<LaterNames>>;
 
 impl Engine {
     /// Adds what is found to `checked`; answers what is no problem and should be known. With `force` a server that is not fit to be
@@ -169,7 +169,7 @@ impl Engine {
     }
 
     /// What columns of a source came to be called.
-    async fn later_of(&self, source: &str) -> Arc<Vec<Descendant>> {
+    async fn later_of(&self, source: &str) -> Arc<LaterNames> {
         match self.log_of_source(source).await {
             // one that cannot be read is the running source's fault
             Ok(log) => Later::new(log).look().await.unwrap_or_default(),

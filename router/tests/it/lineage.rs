@@ -327,7 +327,12 @@ async fn rows_from_before_a_column_got_its_tagged_name_are_held() {
     let server = forebay_kit::mysql().await;
     let rig = Rig::on(server, server.database("it").await.unwrap()).await;
     let name = rig.database.name().to_owned();
-    for table in ["back (id INT, mail TEXT)", "staging (id INT, tel TEXT)", "old (id INT, mail TEXT)"] {
+    for table in [
+        "back (id INT, mail TEXT)",
+        "staging (id INT, tel TEXT)",
+        "old (id INT, mail TEXT)",
+        "gone (id INT, mail TEXT)",
+    ] {
         rig.database.exec(&format!("CREATE TABLE {table}")).await.unwrap();
     }
     rig.database.exec("CREATE TABLE lagging (id INT, mail TEXT)").await.unwrap();
@@ -350,7 +355,7 @@ async fn rows_from_before_a_column_got_its_tagged_name_are_held() {
     .await;
     rig.reading().await;
     rig.post("/v1/routes/lag/pause").await;
-    for table in ["back", "staging", "old", "lagging"] {
+    for table in ["back", "staging", "old", "gone", "lagging"] {
         rig.database.exec(&format!("INSERT INTO {table} VALUES (1, '{MARK}')")).await.unwrap();
     }
     rig.passed("old", 1).await;
@@ -359,6 +364,9 @@ async fn rows_from_before_a_column_got_its_tagged_name_are_held() {
         "ALTER TABLE back RENAME COLUMN mail TO email",
         "INSERT INTO back VALUES (2, 'later')",
         "ALTER TABLE back DROP COLUMN email",
+        "ALTER TABLE gone RENAME COLUMN mail TO email",
+        "ALTER TABLE gone DROP COLUMN email",
+        "INSERT INTO gone VALUES (2)",
         "RENAME TABLE staging TO people",
         "ALTER TABLE old RENAME COLUMN mail TO email",
         "ALTER TABLE lagging RENAME COLUMN mail TO email",
@@ -389,19 +397,26 @@ async fn rows_from_before_a_column_got_its_tagged_name_are_held() {
     assert!(answer.json()["warnings"].to_string().contains("a tag is taken away"), "{}", answer.text());
 
     // tags that come after the renames, one in the place of the old name's
-    let after = ["back.email", "people.tel", "old.email", "lagging.email"];
+    let after = ["back.email", "gone.email", "people.tel", "old.email", "lagging.email"];
     let answer = rig
         .forebay
-        .api("POST", "/v1/apply", Some(&json!({
-            "sources": { "db": source(&after) },
-            "routes": {
-                "old": route("old", "old", "email"), "back": route("back", "back", "email"), "staging": route("staging", "stag*", "x"),
-            },
-        })))
+        .api(
+            "POST",
+            "/v1/apply",
+            Some(&json!({
+                "sources": { "db": source(&after) },
+                "routes": {
+                    "old": route("old", "old", "email"), "back": route("back", "back", "email"),
+                    "gone": route("gone", "gone", "email"), "staging": route("staging", "stag*", "x"),
+                },
+            })),
+        )
         .await
         .unwrap();
     assert!(answer.status == 200 && !answer.text().contains("taken away"), "{}", answer.text());
     stops("back", &format!("column `mail` of {name}.back, which became {name}.back.email, tagged pii,"))
+        .await;
+    stops("gone", &format!("column `mail` of {name}.gone, which became {name}.gone.email, tagged pii,"))
         .await;
     stops("staging", &format!("column `tel` of {name}.staging, which became {name}.people.tel, tagged pii,"))
         .await;
@@ -409,7 +424,7 @@ async fn rows_from_before_a_column_got_its_tagged_name_are_held() {
     assert_eq!(rig.forebay.api("PUT", "/v1/routes/old/offset", Some(&put)).await.unwrap().status, 200);
     stops("old", &format!("column `mail` of {name}.old, which became {name}.old.email, tagged pii,")).await;
     let shown =
-        rig.forebay.api("GET", "/v1/sources/db/tail?from=earliest&count=4", None).await.unwrap().text();
+        rig.forebay.api("GET", "/v1/sources/db/tail?from=earliest&count=5", None).await.unwrap().text();
     assert!(shown.contains("(pii)") && !shown.contains(MARK), "{shown}");
 
     // what is allowed goes, by either name
@@ -417,4 +432,76 @@ async fn rows_from_before_a_column_got_its_tagged_name_are_held() {
     allowed["allow_pii"] = json!(["old.email"].map(|c| format!("{name}.{c}")));
     rig.apply(&json!({ "routes": { "old": allowed } })).await;
     rig.passed("old", 1).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_table_that_is_made_like_another_says_nothing_of_that() {
+    let server = forebay_kit::mysql().await;
+    let rig = Rig::on(server, server.database("it").await.unwrap()).await;
+    let name = rig.database.name().to_owned();
+    rig.database.exec("CREATE TABLE orders (id INT PRIMARY KEY, name TEXT)").await.unwrap();
+    let tags =
+        json!({ format!("{name}.orders_eu.name"): ["pii"], format!("{name}.orders_us.name"): ["pii"] });
+    let mut route = rig.route(rig.file("orders").0, json!([]));
+    route["tables"] = json!([format!("{name}.orders")]);
+    rig.apply(
+        &json!({ "sources": { "db": rig.source(json!({ "tags": tags })) }, "routes": { "orders": route } }),
+    )
+    .await;
+    rig.reading().await;
+    for sql in [
+        "INSERT INTO orders VALUES (1, 'a')",
+        "CREATE TABLE orders_eu (id INT PRIMARY KEY, name TEXT)",
+        "CREATE TABLE orders_us LIKE orders",
+        "INSERT INTO orders_us VALUES (1, 'b')",
+        "INSERT INTO orders VALUES (2, 'c')",
+    ] {
+        rig.database.exec(sql).await.unwrap();
+    }
+    rig.passed("orders", 2).await;
+    // it becomes one of them
+    for sql in
+        ["RENAME TABLE orders TO orders_old, orders_us TO orders", "INSERT INTO orders VALUES (3, 'secret')"]
+    {
+        rig.database.exec(sql).await.unwrap();
+    }
+    let stopped = rig.in_state("orders", "failed").await;
+    let why = format!("column `name` of {name}.orders, which was {name}.orders_us.name, tagged pii,");
+    assert!(stopped["fault"]["message"].as_str().unwrap().contains(&why), "{stopped}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn mariadb_s_renames_and_defaults_are_followed() {
+    let server = forebay_kit::mariadb().await;
+    let rig = Rig::on(server, server.database("it").await.unwrap()).await;
+    let name = rig.database.name().to_owned();
+    let columns = json!({ "email": { "text": "x" }, "mail": { "text": "x" } });
+    let mask = json!([{ "plugin": "mask", "config": { "columns": columns, "missing": "ignore" } }]);
+    let (mut routes, tag) = (json!({}), format!("{name}.*.email"));
+    rig.database
+        .exec("CREATE TABLE t0 (id INT PRIMARY KEY, mail TEXT, e2 TEXT AS (LOWER(mail)) STORED)")
+        .await
+        .unwrap();
+    rig.database.exec("CREATE TABLE t1 (id INT PRIMARY KEY, email TEXT, note TEXT)").await.unwrap();
+    for t in ["t0", "t1"] {
+        routes[t] = rig.route(rig.file(t).0, mask.clone());
+        routes[t]["tables"] = json!([format!("{name}.{t}")]);
+    }
+    let source = rig.source(json!({ "tags": { tag: ["pii"] } }));
+    rig.apply(
+        &json!({ "sources": { "db": source }, "plugins": { "mask": plugin("mask") }, "routes": routes }),
+    )
+    .await;
+    rig.reading().await;
+    for sql in
+        ["ALTER TABLE t0 CHANGE mail email TEXT", "ALTER TABLE t1 MODIFY note VARCHAR(80) DEFAULT email"]
+    {
+        rig.database.exec(sql).await.unwrap();
+    }
+    for (t, column) in [("t0", "e2"), ("t1", "note")] {
+        rig.database.exec(&format!("INSERT INTO {t} (id, email) VALUES (1, '{MARK}')")).await.unwrap();
+        let stopped = rig.in_state(t, "failed").await;
+        let why = format!("column `{column}` of {name}.{t}, which the server computes from {name}.{t}.email");
+        assert!(stopped["fault"]["message"].as_str().unwrap().contains(&why), "{stopped}");
+    }
 }

@@ -85,6 +85,12 @@ async fn a_plugin_that_tells_its_secret_is_not_quoted() {
     let (applied, previewed) = told(&rig, &tells("tell_key_in_plan")).await;
     assert_eq!(applied["problems"][0]["code"], "transform.bad_plan", "{applied}");
     assert!(previewed["stopped"].as_str().unwrap().contains("would stand in a column's name"), "{previewed}");
+    // one that makes a name too long, of which only the beginning could be told
+    let long = rig.file("long").1;
+    std::fs::write(&long, KEY.repeat(30)).unwrap();
+    let long = uses("hostile", json!({ "do": "tell_key_in_plan", "key": { "file": long } }));
+    let (_, previewed) = told(&rig, &long).await;
+    assert!(previewed["stopped"].as_str().unwrap().contains("would stand in a column's name"), "{previewed}");
     let (_, previewed) = told(&rig, &tells("tell_key_in_error")).await;
     assert!(previewed["reasons"].to_string().contains("not with (secret)"), "{previewed}");
     let (_, previewed) = told(&rig, &tells("tell_key")).await;

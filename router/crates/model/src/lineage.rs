@@ -4,10 +4,15 @@
 //! is said here errs on one side: a name may be told that a column never had, and none is left out that it had, as far as the source
 //! could see.
 
+use std::collections::HashSet;
+
 use serde::{Deserialize, Serialize};
 
 /// Names in all; beyond, a lineage says only that each column may be any.
 const MOST: usize = 2000;
+
+/// Columns of one table that are gone and remembered; beyond, the first are forgotten.
+const GONE: usize = 500;
 
 /// See the module.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -15,9 +20,15 @@ pub struct Lineage {
     /// What the table was called before, or the tables that it was made like, as database and table.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub tables: Vec<(String, String)>,
+    /// Those of `tables` that it was only made like: other tables, which did not become this one.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub like: Vec<(String, String)>,
     /// What its columns were called before.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub columns: Vec<Earlier>,
+    /// Columns that are gone, and what they were called before: rows from then are still there.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub gone: Vec<Earlier>,
     /// There were so many names that they are not told: each column may be any of any table.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub lost: bool,
@@ -61,18 +72,10 @@ pub struct Descendant {
     pub lineage: Lineage,
 }
 
-impl Descendant {
-    /// Every name that the table has or had, its own first.
-    pub fn tables(&self) -> impl Iterator<Item = (&str, &str)> {
-        let before = self.lineage.tables.iter().map(|(database, table)| (database.as_str(), table.as_str()));
-        std::iter::once((self.database.as_str(), self.table.as_str())).chain(before)
-    }
-}
-
 impl Lineage {
     /// Whether nothing had another name.
     pub fn is_empty(&self) -> bool {
-        self.tables.is_empty() && self.columns.is_empty() && !self.lost
+        self.tables.is_empty() && self.columns.is_empty() && self.gone.is_empty() && !self.lost
     }
 
     /// Earlier names of a column, and how each is known.
@@ -83,10 +86,33 @@ impl Lineage {
 
     /// The table had this name, too.
     pub fn add_table(&mut self, database: &str, table: &str) {
+        self.like.retain(|(d, t)| d != database || t != table);
         if !self.tables.iter().any(|(d, t)| d == database && t == table) {
             self.tables.push((database.to_owned(), table.to_owned()));
             self.bound();
         }
+    }
+
+    /// The table was made like the one of this name, which has this past.
+    pub fn add_like(&mut self, database: &str, table: &str, past: &Lineage) {
+        let own = (database.to_owned(), table.to_owned());
+        past.tables.iter().chain([&own]).for_each(|name| self.resemble(name));
+        self.merge(Lineage { tables: Vec::new(), like: Vec::new(), ..past.clone() });
+    }
+
+    fn resemble(&mut self, name: &(String, String)) {
+        if !self.tables.contains(name) {
+            self.tables.push(name.clone());
+            self.like.push(name.clone());
+            self.bound();
+        }
+    }
+
+    /// The names that the table itself had, without those of tables that it was made like.
+    pub fn renamed(&self) -> impl Iterator<Item = (&str, &str)> {
+        let like: HashSet<_> = self.like.iter().collect();
+        let renamed = self.tables.iter().filter(move |name| !like.contains(name));
+        renamed.map(|(database, table)| (database.as_str(), table.as_str()))
     }
 
     /// Each of the columns `now` had, or may have had, each of the names `before`.
@@ -107,8 +133,28 @@ impl Lineage {
     /// Takes everything that another one says.
     pub fn merge(&mut self, other: Lineage) {
         self.lost |= other.lost;
-        other.tables.iter().for_each(|(database, table)| self.add_table(database, table));
+        other.renamed().for_each(|(database, table)| self.add_table(database, table));
+        other.like.iter().for_each(|name| self.resemble(name));
         other.columns.into_iter().for_each(|e| self.add(e.now, e.before, e.by));
+        other.gone.into_iter().for_each(|gone| self.add_gone(gone));
+    }
+
+    /// A column is dropped of which `past` says that it, or its table, had another name.
+    pub fn drop_column(&mut self, column: &str, past: &Lineage) {
+        let gone = |before, by| Earlier { now: vec![column.to_owned()], before, by };
+        if past.renamed().next().is_some() {
+            self.add_gone(gone(Vec::new(), Tie::Renamed));
+        }
+        for (name, tie) in past.of(column).filter(|(_, tie)| *tie != Tie::Computed) {
+            self.add_gone(gone(vec![name.to_owned()], tie));
+        }
+    }
+
+    fn add_gone(&mut self, gone: Earlier) {
+        if !self.gone.contains(&gone) {
+            self.gone.push(gone);
+            self.gone.drain(..self.gone.len().saturating_sub(GONE));
+        }
     }
 
     /// What `column` gets because the server computes it from these columns, which may themselves have been others.
@@ -125,6 +171,7 @@ impl Lineage {
         if self.lost || names > MOST {
             // few tables have many names: these are worth most
             self.tables.truncate(MOST);
+            self.like.retain(|name| self.tables.contains(name));
             (self.columns, self.lost) = (Vec::new(), true);
         }
     }

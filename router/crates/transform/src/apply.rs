@@ -13,7 +13,7 @@ use crate::gather::Gathered;
 use crate::host::Plugin;
 use crate::instance::MESSAGE;
 use crate::limits::Limits;
-use crate::plan::{Checked, Plan};
+use crate::plan::{self, Checked, Plan};
 use crate::plugin_log::clean;
 use crate::pool::{Live, PROBLEMS, open};
 use crate::share::{Share, next_binding};
@@ -158,11 +158,11 @@ impl Plugin {
                 .cause(clean(&config.secrets.veil(problem), MESSAGE))
                 .fix("report it to the plugin's author")
         };
-        let mut checked = Checked::new(&said, table).map_err(|problem| bad_plan(&problem))?;
-        // names of columns are shown to everybody
-        if checked.output.columns.iter().any(|column| config.secrets.are_in(&column.name)) {
+        // names of columns are shown to everybody, those that cannot be given too, and not always whole
+        if plan::names(&said).any(|name| config.secrets.are_in(name)) {
             return Err(bad_plan("a secret of the configuration would stand in a column's name").into());
         }
+        let mut checked = Checked::new(&said, table).map_err(|problem| bad_plan(&problem))?;
         checked.insist(table, hidden);
         let number = next_binding();
         if checked.calls_guest() {

@@ -291,6 +291,19 @@ fn columns_after(
     (columns, from)
 }
 
+/// Every name that a plan gives to a column, or says that one has.
+pub(crate) fn names(plan: &wit::Plan) -> impl Iterator<Item = &str> {
+    let given = plan.edits.iter().filter_map(|edit| match edit {
+        Edit::Rename(rename) => Some(&rename.name),
+        Edit::Retype(retype) => Some(&retype.def.name),
+        Edit::Append(def) => Some(&def.name),
+        Edit::Constant(constant) => Some(&constant.def.name),
+        Edit::Stamp(stamp) => Some(&stamp.name),
+        Edit::Drop(_) | Edit::Nullify(_) | Edit::Replace(_) => None,
+    });
+    given.chain(plan.key.iter().flatten()).map(String::as_str)
+}
+
 fn check_names(columns: &[Column]) -> Result<(), String> {
     if columns.is_empty() {
         return Err("no column is left".to_owned());

@@ -10,8 +10,8 @@ use serde_json::{Map, Value};
 use tokio::time::Instant;
 use utoipa::ToSchema;
 
-use super::super::{letters, pii};
-use crate::definition::Guard;
+use super::super::cover::Cover;
+use super::super::letters;
 
 /// Events that are looked at in one block: those that come out as they are cost as much as others.
 const LOOKED_AT: usize = 2000;
@@ -87,7 +87,7 @@ impl Samples {
     /// Shows some of a block's events, the latest first.
     pub(super) async fn look(
         &mut self,
-        (source, guard): (&str, &Guard),
+        (source, cover): (&str, &mut Cover),
         block: &Block,
         out: &Block,
         mut fates: Fates,
@@ -115,7 +115,7 @@ impl Samples {
                 continue;
             }
             let offset = block.first + Offset::from(event);
-            let read = pii::cover(block.slice(offset, offset + 1), guard);
+            let read = cover.block(block.slice(offset, offset + 1));
             let changes = differences(&rendered(source, &read, offset), &rendered(source, out, offset));
             if !(fate == Fate::Changed && changes.is_empty()) {
                 found.push(Sample { offset, table, fate, reason, changes });

@@ -148,13 +148,11 @@ pub(super) fn alter(old: &Version, clauses: &[Clause], database: Option<&str>) -
     let mut version = Version { hidden: old.hidden, ..Version::new(columns, key, charset) };
     version.keep_key();
     version.descend(old, &renamed);
-    for clause in clauses {
-        match clause {
-            Clause::Add(added) => added.iter().for_each(|new| version.compute(&new.name, &new.from)),
-            Clause::Change(_, new) => version.compute(&new.name, &new.from),
-            _ => {}
-        }
-    }
+    version.compute_all(clauses.iter().flat_map(|clause| match clause {
+        Clause::Add(added) => added.as_slice(),
+        Clause::Change(_, new) => std::slice::from_ref(new),
+        _ => &[],
+    }));
     Ok(Altered { version, renamed, to })
 }
 

@@ -46,7 +46,7 @@ pub(super) fn definition(name: String, at: &mut Reader<'_, '_>, modes: Modes) ->
         place: None,
         from: Vec::new(),
     };
-    let (mut told, mut zerofill) = (aside.not_null, false);
+    let (mut told, mut zerofill, mut has_default) = (aside.not_null, false, false);
     let mut collation = None;
     loop {
         let word = match at.peek() {
@@ -56,7 +56,8 @@ pub(super) fn definition(name: String, at: &mut Reader<'_, '_>, modes: Modes) ->
                 continue;
             }
             Some(Token::Word(_)) => at.keyword(),
-            Some(_) => {
+            Some(token) => {
+                defined.from.extend(token.name().filter(|_| has_default));
                 at.bump();
                 continue;
             }
@@ -75,11 +76,12 @@ pub(super) fn definition(name: String, at: &mut Reader<'_, '_>, modes: Modes) ->
                 defined.charset = Some(charset_name(&at.charset_word()?));
             }
             "collate" => collation = of_collation(&at.charset_word()?),
-            // a sign and a value; brackets and words behind are skipped as all others
+            // a sign and a value, or in MariaDB an expression without brackets: names in it are words like any other
             "default" => {
+                has_default = true;
                 let _ = at.eat_mark(b'-') || at.eat_mark(b'+');
                 if !at.is_mark(b'(') {
-                    at.bump();
+                    defined.from.extend(at.bump().and_then(Token::name));
                 }
             }
             "serial" if at.eat_all(&["default", "value"]) => (defined.nullable, told) = (false, true),
@@ -112,6 +114,7 @@ pub(super) fn definition(name: String, at: &mut Reader<'_, '_>, modes: Modes) ->
             }
             "first" => defined.place = Some(Place::First),
             "after" => defined.place = Some(Place::After(at.name()?)),
+            _ if has_default => defined.from.push(word),
             _ => {}
         }
     }

@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use forebay_model::Fault;
+use forebay_model::{Fault, Lineage};
 
 use super::alter::alter;
 use super::change::{Change, Session};
@@ -233,8 +233,9 @@ impl History {
                 let like = self.key(like.database.as_deref().unwrap_or(&said.database), &like.table);
                 let known = self.tables.get(&like).cloned().flatten();
                 let known = known.ok_or_else(|| Unclear("LIKE a table that is not known".into()))?;
-                let mut made = Version { proved: false, ..known };
-                made.lineage.add_table(&like.0, &like.1);
+                let past = known.lineage.clone();
+                let mut made = Version { proved: false, lineage: Lineage::default(), ..known };
+                made.lineage.add_like(&like.0, &like.1, &past);
                 Ok(made)
             }
             Body::Columns { elements, charset } => {

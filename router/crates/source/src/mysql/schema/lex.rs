@@ -48,6 +48,17 @@ pub(super) enum Token<'a> {
     Mark(u8),
 }
 
+impl Token<'_> {
+    /// The name that it may be.
+    pub(super) fn name(&self) -> Option<String> {
+        match self {
+            Token::Word(word) => Some((*word).to_owned()),
+            Token::Name(name) => Some(name.clone()),
+            Token::Text(_) | Token::Mark(_) => None,
+        }
+    }
+}
+
 /// The words of a text, from its beginning; ends early at a quote or comment that does not end.
 #[derive(Debug)]
 pub(super) struct Lexer<'a> {

@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use forebay_model::{Block, Lineage, TableSchema, Tie};
 
+use super::columns::Defined;
 use super::history::History;
 use super::note::{self, Key, full_name};
 use super::sqltype::SqlType;
@@ -37,6 +38,7 @@ impl Version {
         let added = names(&self.columns, &|name| origin(name).is_none());
         let dropped = names(&old.columns, &|name| now(name).is_none());
         let mut lineage = Lineage { columns: Vec::new(), ..old.lineage.clone() };
+        dropped.iter().for_each(|column| lineage.drop_column(column, &old.lineage));
         for (was, _) in renamed {
             let new = now(was).filter(|new| !same_name(new, was));
             lineage.add(new.into_iter().collect(), vec![was.clone()], Tie::Renamed);
@@ -49,7 +51,28 @@ impl Version {
             }
         }
         lineage.add(added, dropped, Tie::Replaced);
+        // where the server lets a column be renamed that others are computed from, they are computed from its new name
+        for earlier in old.lineage.columns.iter().filter(|earlier| earlier.by == Tie::Computed) {
+            let is_from =
+                |(was, _): &&(String, String)| earlier.before.iter().any(|name| same_name(name, was));
+            let from: Vec<String> = renamed.iter().filter(is_from).map(|(_, new)| new.clone()).collect();
+            let kept = earlier.now.iter().filter_map(|was| now(was)).filter(|_| !from.is_empty());
+            kept.for_each(|column| lineage.compute(&column, &from));
+        }
         self.lineage = lineage;
+    }
+
+    /// The server computes these columns from what their definitions name. They may stand in any order: one that is computed from
+    /// another gets all that this one is computed from.
+    pub(super) fn compute_all<'a>(&mut self, defined: impl Iterator<Item = &'a Defined>) {
+        let computed: Vec<&Defined> = defined.filter(|column| !column.from.is_empty()).collect();
+        loop {
+            let before = self.lineage.clone();
+            computed.iter().for_each(|column| self.compute(&column.name, &column.from));
+            if self.lineage == before {
+                return;
+            }
+        }
     }
 
     /// The server computes a column from those that are among these words.
@@ -163,8 +186,7 @@ impl History {
                 && (other.0 == key.0 && other != key && key.1.contains(&other.1))
                 && names(known) == columns
             {
-                made.lineage.merge(known.lineage.clone());
-                made.lineage.add_table(&other.0, &other.1);
+                made.lineage.add_like(&other.0, &other.1, &known.lineage);
             }
         }
         made

@@ -117,11 +117,7 @@ impl<'t, 'a> Reader<'t, 'a> {
 
     /// Every word from here on that may be a name.
     pub(super) fn names(self) -> impl Iterator<Item = String> {
-        self.tokens[self.at..].iter().filter_map(|token| match token {
-            Token::Word(word) => Some((*word).to_owned()),
-            Token::Name(name) => Some(name.clone()),
-            _ => None,
-        })
+        self.tokens[self.at..].iter().filter_map(Token::name)
     }
 
     /// Goes behind the bracket that closes the one at hand.

@@ -87,6 +87,63 @@ fn what_the_server_computes_from_a_column_is_tied_to_it() {
 }
 
 #[test]
+fn what_is_computed_is_tied_in_whatever_order_it_is_told() {
+    let email = |statements: &[&str], column: &str| had(&after(statements), "t", column, "t.email");
+    let (upper, lower) = ("a TEXT AS (UPPER(b)) STORED", "b TEXT AS (LOWER(email)) STORED");
+    let added = format!("ALTER TABLE t ADD {upper}, ADD {lower} AFTER email");
+    assert!(email(&[&added], "a") && email(&[&added], "b") && !email(&[&added], "note"));
+    let made = after(&[&format!("CREATE TABLE g (id INT, {upper}, {lower}, email TEXT)")]);
+    assert!(had(&made, "g", "a", "g.email"));
+    // MariaDB takes an expression as a default without brackets
+    for default in
+        ["email", "`Email`", "t.email", "BINARY email", "CASE email WHEN 'x' THEN NULL END", "- email"]
+    {
+        let added = format!("ALTER TABLE t ADD e2 VARCHAR(80) INVISIBLE DEFAULT {default} AFTER note");
+        assert!(email(&[&added], "e2") && !had(&after(&[&added]), "t", "e2", "t.note"), "{default}");
+        assert!(email(&[&format!("ALTER TABLE t MODIFY note TEXT DEFAULT {default}")], "note"), "{default}");
+    }
+    let plain = "ALTER TABLE t ADD e2 TEXT DEFAULT 'email' NOT NULL COMMENT 'email' REFERENCES o (email), ADD e3 INT AFTER email, \
+                 ADD e4 INT DEFAULT 1 AFTER email, ADD e5 INT DEFAULT -1 CHECK (email > 1)";
+    assert!(["e2", "e3", "e4", "e5"].iter().all(|column| !email(&[plain], column)));
+    // and lets a column be renamed that another is computed from
+    let mail = |statements: &[&str], column: &str| had(&after(statements), "t", column, "t.mail");
+    for kind in ["AS (LOWER(email)) STORED", "DEFAULT (LOWER(email))"] {
+        let added = format!("ALTER TABLE t ADD COLUMN e2 VARCHAR(80) {kind}");
+        for rename in ["CHANGE email mail VARCHAR(80)", "RENAME COLUMN email TO mail"] {
+            let renamed = [added.as_str(), &format!("ALTER TABLE t {rename}, ADD x INT")];
+            assert!(mail(&renamed, "e2") && email(&renamed, "e2"), "{kind} {rename}");
+            assert!(!mail(&renamed, "note") && !mail(&renamed, "x"), "{kind} {rename}");
+        }
+        let twice = [
+            &added,
+            "ALTER TABLE t RENAME COLUMN email TO x",
+            "ALTER TABLE t RENAME COLUMN x TO mail, RENAME COLUMN e2 TO e3",
+        ];
+        assert!(mail(&twice, "e3"), "{kind}");
+    }
+}
+
+#[test]
+fn a_table_that_is_made_like_another_is_another_until_it_gets_the_name() {
+    let renamed = |history: &History, table: &str| -> Vec<String> {
+        let version = history.tables[&key(table)].clone().unwrap();
+        version.lineage.renamed().map(|(_, table)| table.to_owned()).collect()
+    };
+    let past = ["RENAME TABLE t TO u", "RENAME TABLE u TO t"];
+    for made in
+        ["CREATE TABLE t_b LIKE t", "CREATE TABLE t_b (id INT, email VARCHAR(80), note VARCHAR(80), n INT)"]
+    {
+        let copied = after(&[&past[..], &[made]].concat());
+        assert!(had(&copied, "t_b", "email", "u.email") && renamed(&copied, "t_b").is_empty(), "{made}");
+        assert_eq!(renamed(&copied, "t"), ["t", "u"]);
+        let swap = ["RENAME TABLE t TO t_a, t_b TO t", "RENAME TABLE t TO v"];
+        let swapped = after(&[&past[..], &[made], &swap].concat());
+        assert_eq!(renamed(&swapped, "v"), ["t", "t_b"], "{made}");
+        assert!(had(&swapped, "v", "email", "u.email"), "{made}");
+    }
+}
+
+#[test]
 fn what_the_server_says_that_it_computes_is_known_without_a_statement() {
     let mut catalog = Catalog::default();
     let mut found =
