@@ -135,12 +135,9 @@ impl Chain {
     /// # Errors
     /// Fatal: a transform cannot be bound, or a column would come out that the route may not have ([`pii::EXPOSED`]).
     async fn bindings(&mut self, table: &Arc<TableSchema>) -> Result<usize, Fault> {
-        if !self.guard.is_idle() {
-            let later = self.later.look().await?;
-            if self.guard.learn(&later) {
-                // each version is judged anew
-                self.bound.clear();
-            }
+        if self.later.teach(&mut self.guard).await? {
+            // each version is judged anew
+            self.bound.clear();
         }
         // the same version usually comes as the same Arc
         let known = |(t, _): &(Arc<TableSchema>, _)| Arc::ptr_eq(t, table) || t == table;

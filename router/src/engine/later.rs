@@ -9,7 +9,7 @@ use forebay_changelog::Log;
 use forebay_model::{Descendant, Fault, Note};
 use forebay_source::mysql;
 
-use crate::definition::LaterNames;
+use crate::definition::{Guard, LaterNames};
 
 /// Notes that tell of it.
 const NOTES: [&str; 2] = [mysql::SCHEMA_NOTES, mysql::BEFORE_NOTES];
@@ -27,6 +27,14 @@ type Mark = ([u64; 2], u32);
 impl Later {
     pub(super) fn new(log: Log) -> Self {
         Later { log, seen: None, known: Arc::default() }
+    }
+
+    /// Tells a guard what is known now, if it holds anything. Whether that is other than it knew.
+    ///
+    /// # Errors
+    /// As [`look`](Self::look).
+    pub(super) async fn teach(&mut self, guard: &mut Guard) -> Result<bool, Fault> {
+        Ok(!guard.is_idle() && guard.learn(&self.look().await?))
     }
 
     /// What is known now. The same `Arc` as before if nothing is new; it reads the file only if something may be.

@@ -124,7 +124,7 @@ impl Engine {
         last: u64,
     ) -> Result<Preview, Fault> {
         let mut guard = Guard::new(source, def);
-        guard.learn(&Later::new(log.clone()).look().await?);
+        Later::new(log.clone()).teach(&mut guard).await?;
         let mut steps = Vec::with_capacity(def.transforms.len());
         for transform in &def.transforms {
             let mut step = assemble::open_step(&self.inner.parts, transform).await?;

@@ -173,7 +173,7 @@ impl Engine {
             let at = self.inner.parts.checkpoints.get(name).unwrap_or_default();
             let stretches = self.plan_then(name, &log, at, chosen)?;
             let mut guard = Guard::new(&source, &def);
-            guard.learn(&Later::new(log.clone()).look().await?);
+            Later::new(log.clone()).teach(&mut guard).await?;
             self.try_out(name, &log, &def, &guard, &stretches).await?;
         }
         self.change_route(name, async |at: Checkpoint| {

@@ -51,9 +51,7 @@ impl Tail {
                 let Some((engine, source, later)) = &mut self.tags else { return Ok(block) };
                 // asked each time: tags may change while somebody looks
                 let mut guard = engine.guard_of_source(source).await?;
-                if !guard.is_idle() {
-                    guard.learn(&later.look().await?);
-                }
+                later.teach(&mut guard).await?;
                 self.cover.by(&guard);
                 return Ok(self.cover.block(block));
             }

@@ -115,15 +115,7 @@ impl Engine {
                 };
                 seen.insert(route.source.clone(), tables);
             }
-            if !later.contains_key(&route.source) {
-                later.insert(route.source.clone(), self.later_of(&route.source).await);
-            }
-            let guard = |source: Option<&SourceDef>| {
-                let mut guard = source.map(|source| Guard::new(source, route)).unwrap_or_default();
-                guard.learn(&later[&route.source]);
-                guard
-            };
-            let now = guard(source.as_ref());
+            let now = self.guard_of(source.as_ref(), route, &mut later).await;
             let tables = seen[&route.source].as_deref();
             let against = Against { guard: &now, tables, patience };
             let (problems, names) = self.check_route(existing, checked, name, route, against).await;
@@ -141,7 +133,7 @@ impl Engine {
                 continue;
             }
             let was = source_of(existing, &[], &route.source);
-            let before = guard(was.as_ref());
+            let before = self.guard_of(was.as_ref(), route, &mut later).await;
             let read = |table: &&Arc<TableSchema>| {
                 let tables = was.iter().flat_map(|source| &source.tables);
                 tables.into_iter().any(|p| p.matches(&table.database, &table.table))
@@ -166,6 +158,19 @@ impl Engine {
             mysql::lineages(&mut tables, &notes);
         }
         Some(tables)
+    }
+
+    /// What a route of a source may not have, with what is known of columns' later names, which is read once for a source, if it tags
+    /// anything.
+    async fn guard_of(&self, source: Option<&SourceDef>, route: &RouteDef, later: &mut AllLater) -> Guard {
+        let mut guard = source.map(|source| Guard::new(source, route)).unwrap_or_default();
+        if !guard.is_idle() {
+            if !later.contains_key(&route.source) {
+                later.insert(route.source.clone(), self.later_of(&route.source).await);
+            }
+            guard.learn(&later[&route.source]);
+        }
+        guard
     }
 
     /// What columns of a source came to be called.

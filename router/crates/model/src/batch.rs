@@ -134,6 +134,16 @@ impl Batch {
         self.is_absent(column, row) && self.columns[column].is_valid(row)
     }
 
+    /// The cells of a column that are [partial](Self::is_partial), if there are any.
+    pub fn partial(&self, column: usize) -> Option<BooleanBuffer> {
+        let absent = self.absent.get(column)?.as_ref()?;
+        let bits = match self.columns[column].nulls() {
+            Some(nulls) => absent & nulls.inner(),
+            None => absent.clone(),
+        };
+        (bits.count_set_bits() > 0).then_some(bits)
+    }
+
     /// Where the image goes behind the name of the destination, if a transform chose that.
     pub fn routing(&self, row: usize) -> Option<&str> {
         let routing = self.routing.as_ref()?;

@@ -89,13 +89,14 @@ pub fn split_key_changes(batch: &mut Batch) -> u64 {
     if !can_differ || !batch.kinds.contains(&Kind::Before) {
         return 0;
     }
+    let is_key = |column: usize| batch.table.key.contains(&(column as u32));
     let changed: Vec<(u32, u32)> = batch
         .events()
         .filter(|e| e.op == Op::Update && e.part == 0)
         .filter_map(|e| Some((e.before?, e.after?)))
         .map(|(before, after)| (before as usize, after as usize))
         .filter(|&(before, after)| {
-            key_differs(batch, before, after) && !lacks_cells(batch, after)
+            key_differs(batch, before, after) && !lacks_cells(batch, after, is_key)
                 || batch.routing(before) != batch.routing(after)
         })
         .map(|(before, after)| (before as u32, after as u32))
@@ -147,8 +148,7 @@ pub fn moves_in_part(batch: &Batch, key: &[usize]) -> bool {
             !batch.is_absent(k, after)
                 && (batch.is_absent(k, before) || cell_differs(batch, k, before, after))
         };
-        let lacks = |c: usize| !key.contains(&c) && batch.is_absent(c, after);
-        key.iter().any(may_differ) && (0..batch.columns.len()).any(lacks)
+        key.iter().any(may_differ) && lacks_cells(batch, after, |c| key.contains(&c))
     };
     let mut updates = batch.events().filter_map(|event| event.before.zip(event.after));
     !batch.absent.is_empty() && updates.any(|(before, after)| moves(before as usize, after as usize))
@@ -166,6 +166,6 @@ fn cell_differs(batch: &Batch, column: usize, before: usize, after: usize) -> bo
 }
 
 /// Whether a cell that is not of the key is absent from an image.
-fn lacks_cells(batch: &Batch, row: usize) -> bool {
-    (0..batch.columns.len()).any(|c| !batch.table.key.contains(&(c as u32)) && batch.is_absent(c, row))
+fn lacks_cells(batch: &Batch, row: usize, is_key: impl Fn(usize) -> bool) -> bool {
+    (0..batch.columns.len()).any(|c| !is_key(c) && batch.is_absent(c, row))
 }

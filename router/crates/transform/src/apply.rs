@@ -14,7 +14,6 @@ use crate::host::Plugin;
 use crate::instance::MESSAGE;
 use crate::limits::Limits;
 use crate::plan::{self, Checked, Plan};
-use crate::plugin_log::clean;
 use crate::pool::{Live, PROBLEMS, open};
 use crate::share::{Share, next_binding};
 
@@ -155,7 +154,7 @@ impl Plugin {
             let what =
                 format!("plugin `{}` planned what cannot be done to {}", self.info().name, table.full_name());
             Fault::new(codes::BAD_PLAN, what)
-                .cause(clean(&config.secrets.veil(problem), MESSAGE))
+                .cause(config.secrets.clean(problem, MESSAGE))
                 .fix("report it to the plugin's author")
         };
         // names of columns are shown to everybody, those that cannot be given too, and not always whole
@@ -342,12 +341,12 @@ impl Binding {
 
     fn failed(&self, code: Code, problem: &str) {
         let (plugin, table) = (&self.plugin.info().name, self.input.full_name());
-        self.share.failed(plugin, &table, code, &clean(&self.config.secrets.veil(problem), MESSAGE));
+        self.share.failed(plugin, &table, code, &self.config.secrets.clean(problem, MESSAGE));
     }
 
     fn poison(&self, code: Code, problem: &str) -> Fault {
         let (plugin, table) = (&self.plugin.info().name, self.input.full_name());
-        let problem = clean(&self.config.secrets.veil(problem), MESSAGE);
+        let problem = self.config.secrets.clean(problem, MESSAGE);
         Fault::new(code, format!("plugin `{plugin}` on a batch of {table}: {problem}"))
     }
 }

@@ -7,6 +7,8 @@ use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
+use crate::plugin_log::clean;
+
 /// What stands in the place of a secret.
 const VEIL: &str = "(secret)";
 /// Shorter lines of a secret would be found in any text, and give nothing away.
@@ -70,6 +72,11 @@ impl Secrets {
     /// Whether a secret stands in the text.
     pub fn are_in(&self, text: &str) -> bool {
         self.0.iter().any(|line| text.contains(line))
+    }
+
+    /// What a plugin says as people may see it: without secrets, in one line of at most so many bytes.
+    pub(crate) fn clean(&self, text: &str, most: usize) -> String {
+        clean(&self.veil(text), most)
     }
 
     /// The text without secrets.

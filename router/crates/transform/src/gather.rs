@@ -57,15 +57,9 @@ pub(crate) fn absent(batch: &Batch, column: usize, rows: &Range<usize>) -> Optio
 
 /// The images among some with a cell of these columns that has changed to what is not known, if there are any.
 pub(crate) fn partial(batch: &Batch, columns: &[usize], rows: &Range<usize>) -> Option<BooleanBuffer> {
-    let of = |&column: &usize| {
-        let absent = absent(batch, column, rows)?;
-        let bits = match batch.columns[column].slice(rows.start, rows.len()).nulls() {
-            Some(nulls) => &absent & nulls.inner(),
-            None => absent,
-        };
-        (bits.count_set_bits() > 0).then_some(bits)
-    };
-    columns.iter().filter_map(of).reduce(|all, bits| &all | &bits)
+    let of = |&column: &usize| Some(batch.partial(column)?.slice(rows.start, rows.len()));
+    let all = columns.iter().filter_map(of).reduce(|all, bits| &all | &bits);
+    all.filter(|bits| bits.count_set_bits() > 0)
 }
 
 impl Gathered {

@@ -107,7 +107,7 @@ impl PluginLog {
             return;
         }
         let plugin = &*self.plugin;
-        let message = clean(&self.secrets.veil(message), LINE);
+        let message = self.secrets.clean(message, LINE);
         match level {
             Level::Debug => tracing::debug!(target: "plugin", plugin, "{message}"),
             Level::Info => tracing::info!(target: "plugin", plugin, "{message}"),

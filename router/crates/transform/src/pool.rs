@@ -16,7 +16,6 @@ use crate::host::Plugin;
 use crate::instance::{Instance, MESSAGE, Stop};
 use crate::limits::Limits;
 use crate::meter::Meter;
-use crate::plugin_log::clean;
 use crate::share::Share;
 use crate::{codes, types};
 
@@ -97,8 +96,8 @@ pub(crate) async fn open(
             }
         };
         let clean = |p: wit::Problem| ConfigProblem {
-            path: clean(&config.secrets.veil(&p.path), PATH),
-            message: clean(&config.secrets.veil(&p.message), MESSAGE),
+            path: config.secrets.clean(&p.path, PATH),
+            message: config.secrets.clean(&p.message, MESSAGE),
         };
         let problems: Vec<_> = problems.into_iter().take(PROBLEMS).map(clean).collect();
         Refusal {

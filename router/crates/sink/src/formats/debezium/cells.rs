@@ -94,7 +94,7 @@ impl<'a> View<'a> {
             columns: Vec::with_capacity(batch.columns.len()),
             spans: Vec::new(),
             fixed: 4,
-            partial: partial(batch),
+            partial: (0..batch.columns.len()).filter(|&column| batch.partial(column).is_some()).collect(),
         };
         for (i, (array, &how)) in batch.columns.iter().zip(&plan.columns).enumerate() {
             let cells = cells(array, how);
@@ -177,20 +177,6 @@ impl<'a> View<'a> {
         }
         (at > start).then(|| close(buf, start, at))
     }
-}
-
-/// The columns with partial cells.
-fn partial(batch: &Batch) -> Vec<usize> {
-    // a cell that is absent and no NULL
-    let any = |absent: &BooleanBuffer, array: &ArrayRef| match array.nulls() {
-        Some(nulls) => (absent & nulls.inner()).count_set_bits() > 0,
-        None => absent.count_set_bits() > 0,
-    };
-    let columns = batch.absent.iter().zip(&batch.columns).enumerate();
-    columns
-        .filter(|(_, (absent, array))| absent.as_ref().is_some_and(|absent| any(absent, array)))
-        .map(|(i, _)| i)
-        .collect()
 }
 
 /// Every name begins with a comma: the first one's place is the brace's.

@@ -197,6 +197,11 @@ impl TableNote {
     pub(super) fn is_open(&self) -> bool {
         !matches!(self.state, SnapshotState::Done | SnapshotState::Cancelled)
     }
+
+    /// Whether it is open, and something of it was asked for.
+    pub(super) fn is_begun(&self) -> bool {
+        self.is_open() && !self.ranges.is_empty()
+    }
 }
 
 /// What the stream says of a name that a snapshot was to read.

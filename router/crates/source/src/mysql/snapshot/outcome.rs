@@ -208,12 +208,8 @@ impl Snapshots {
         self.settle(number);
     }
 
-    /// A table is read from its beginning, if anything of it was asked for and is not behind us.
+    /// A table that [is begun](TableNote::is_begun) is read from its beginning.
     pub(super) fn begin_again(&mut self, number: u64, at: usize) {
-        let asked = |t: &Table| t.note.is_open() && !t.note.ranges.is_empty();
-        if !self.run_mut(number).is_some_and(|run| asked(&run.tables[at])) {
-            return;
-        }
         self.let_go(number, Some(at));
         let Some(run) = self.run_mut(number) else { return };
         let (id, table) = (run.note.request.id.clone(), &mut run.tables[at]);

@@ -310,7 +310,12 @@ impl Snapshots {
     fn look_for_moves(&mut self, batch: &Batch) {
         for (number, at) in self.tables_of(&batch.table.database, &batch.table.table) {
             let Some(run) = self.run_mut(number) else { continue };
-            let names = run.tables[at].note.key_columns();
+            let note = &run.tables[at].note;
+            // before rows are compared: snapshots that are over stay in the list
+            if !note.is_begun() {
+                continue;
+            }
+            let names = note.key_columns();
             let key: Vec<usize> = names.filter_map(|name| batch.table.column(name)).collect();
             if moves_in_part(batch, &key) {
                 self.begin_again(number, at);
