@@ -20,6 +20,7 @@ use crate::config::Secrets;
 use crate::instance::{Instance, State};
 use crate::limits::{Limits, TICK};
 use crate::plugin_log::clean;
+use crate::stacks::Stacks;
 use crate::world::{self, check_world};
 use crate::{codes, upload};
 
@@ -90,6 +91,7 @@ impl Host {
         config.wasm_component_model(true).epoch_interruption(true);
         // the same input gives the same output on every processor
         config.cranelift_nan_canonicalization(true).relaxed_simd_deterministic(true);
+        config.with_host_stack(Arc::new(Stacks::default()));
         let engine = Engine::new(&config)
             .map_err(|error| failed("the WebAssembly engine does not start".to_owned()).cause(error))?;
         let mut linker = Linker::new(&engine);

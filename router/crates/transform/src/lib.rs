@@ -34,6 +34,7 @@ mod pool;
 pub mod rows;
 mod scatter;
 mod share;
+mod stacks;
 mod stamp;
 mod types;
 mod upload;
