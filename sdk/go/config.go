@@ -134,6 +134,8 @@ func (c *checker) plain(path string, value any, ty reflect.Type) {
 func (c *checker) fields(path string, fields map[string]any, ty reflect.Type) {
 	var known []string
 	for _, field := range reflect.VisibleFields(ty) {
+		// the types that TinyGo's VisibleFields gives cannot be asked for anything
+		field = ty.FieldByIndex(field.Index)
 		name, _, _ := strings.Cut(field.Tag.Get("json"), ",")
 		if !field.IsExported() || name == "-" || (field.Anonymous && name == "") {
 			continue

@@ -99,6 +99,7 @@ fn rust(folder: &Path) -> anyhow::Result<Vec<u8>> {
 }
 
 const RUST: &str = "install Rust from https://rustup.rs, then run `rustup target add wasm32-unknown-unknown`";
+const TINYGO: &str = "install TinyGo from https://tinygo.org, or leave WASM_TINYGO empty to build with Go";
 const GOLANG: &str = "install Go 1.24 or newer from https://go.dev/dl";
 
 /// Why a program does not start; that it is not there is said by what to do.
@@ -165,24 +166,45 @@ fn go(folder: &Path) -> anyhow::Result<Vec<u8>> {
     if version(&told).is_some_and(|version| version < GO) {
         bail!("this is {told}, and a plugin needs more: {GOLANG}");
     }
+    let named = std::env::var("WASM_TINYGO").ok().filter(|named| !named.is_empty());
+    let (mut command, compiler, fix) = match named {
+        Some(tinygo) => (tinygo_build(&tinygo), tinygo, TINYGO),
+        None => (go_build(), "go".to_owned(), GOLANG),
+    };
     let out = std::env::temp_dir().join(format!("forebay-plugin-{}.wasm", std::process::id()));
-    let status = Command::new("go")
-        .args(["build", "-buildmode=c-shared", "-ldflags=-checklinkname=0", "-trimpath", "-o"])
+    let status = command
+        .arg("-o")
         .arg(&out)
         .arg(".")
         .current_dir(folder)
-        .envs([("GOOS", "wasip1"), ("GOARCH", "wasm"), ("CGO_ENABLED", "0")])
         .env_remove("GOFLAGS")
         .stdin(Stdio::null())
         .status()
-        .map_err(|error| missing("go", GOLANG, &error))?;
+        .map_err(|error| missing(&compiler, fix, &error))?;
     let module = std::fs::read(&out);
     // it may not be there
     let _ = std::fs::remove_file(&out);
     if !status.success() {
-        bail!("go could not build {} ({status}): see above", folder.display());
+        bail!("{compiler} could not build {} ({status}): see above", folder.display());
     }
-    module.with_context(|| format!("go made nothing of {}", folder.display()))
+    module.with_context(|| format!("{compiler} made nothing of {}", folder.display()))
+}
+
+fn go_build() -> Command {
+    let mut command = Command::new("go");
+    command.args(["build", "-buildmode=c-shared", "-ldflags=-checklinkname=0", "-trimpath"]);
+    command.envs([("GOOS", "wasip1"), ("GOARCH", "wasm"), ("CGO_ENABLED", "0")]);
+    command
+}
+
+/// A panic traps: its text, which may hold a row's value, would go to the log. Without a scheduler there is no asyncify, with
+/// which each call takes several times as long. The stack would have 64 KiB.
+fn tinygo_build(tinygo: &str) -> Command {
+    let mut command = Command::new(tinygo);
+    command.args(["build", "-target=wasip1", "-buildmode=c-shared", "-panic=trap", "-scheduler=none"]);
+    command.args(["-opt=2", "-no-debug", "-ldflags=-extldflags '-z stack-size=1048576'"]);
+    command.env_remove("GOOS").env_remove("GOARCH");
+    command
 }
 
 /// `go1.26.3` is (1, 26); a development version says nothing.

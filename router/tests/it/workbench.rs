@@ -176,4 +176,16 @@ fn a_missing_toolchain_is_told_with_what_to_install() {
     assert!(code == Some(1) && err.contains("rustup target add wasm32-unknown-unknown"), "{err}");
     let (code, _, err) = build("in-go");
     assert!(code == Some(1) && err.contains("this is go1.21.0"), "{err}");
+    // another compiler, which must not tell a panic's text
+    tool("go", "echo go1.26.0");
+    let tinygo = |tinygo: &str| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_forebay"));
+        command.args(["plugin", "build", "in-go"]).current_dir(home.path()).env("PATH", &tools);
+        told(command.env("WASM_TINYGO", tinygo).output().unwrap())
+    };
+    let (code, _, err) = tinygo("tinygo");
+    assert!(code == Some(1) && err.contains("https://tinygo.org"), "{err}");
+    tool("small", "echo $* >&2; exit 7");
+    let (code, _, err) = tinygo("small");
+    assert!(code == Some(1) && err.contains("-panic=trap") && err.contains("small could not build"), "{err}");
 }

@@ -19,6 +19,8 @@ use wit_bindgen_core::Files;
 use wit_bindgen_core::wit_parser::Resolve;
 
 const MODULE: &str = "github.com/forebay/forebay/sdk/go/internal/bindings";
+/// Where the bindings find a Pinner; of `runtime` they use nothing else.
+const PIN: &str = "github.com/forebay/forebay/sdk/go/internal/pin";
 const RUNTIME: &str = "go.bytecodealliance.org/pkg";
 /// The one file among the bindings that is written by hand, where they look for the implementation.
 const BY_HAND: &str = "exports/export_forebay_transform_transformer/binding.go";
@@ -107,10 +109,11 @@ fn runtime(here: &Path) -> Result<Texts> {
     COPIED.iter().map(copy).collect()
 }
 
-/// The text with the runtime package under our path.
+/// The text with the runtime package under our path, and with our Pinner, since TinyGo's runtime has none.
 fn ours(text: &[u8]) -> Vec<u8> {
     String::from_utf8_lossy(text)
         .replace(&format!("\"{RUNTIME}/wit/"), &format!("\"{MODULE}/wit/"))
+        .replace("\n\t\"runtime\"\n", &format!("\n\truntime \"{PIN}\"\n"))
         .into_bytes()
 }
 

@@ -5,7 +5,7 @@
 package export_forebay_transform_transformer
 
 import (
-	"runtime"
+	runtime "github.com/forebay/forebay/sdk/go/internal/pin"
 
 	types "github.com/forebay/forebay/sdk/go/internal/bindings/imports/forebay_transform_types"
 	wit "github.com/forebay/forebay/sdk/go/internal/bindings/wit/types"

@@ -12,7 +12,7 @@ import (
 	"github.com/forebay/forebay/sdk/go/internal/bindings/imports/forebay_transform_types"
 	witRuntime "github.com/forebay/forebay/sdk/go/internal/bindings/wit/runtime"
 	witTypes "github.com/forebay/forebay/sdk/go/internal/bindings/wit/types"
-	"runtime"
+	runtime "github.com/forebay/forebay/sdk/go/internal/pin"
 	"unsafe"
 )
 

@@ -8,7 +8,7 @@
 package forebay_transform_host
 
 import (
-	"runtime"
+	runtime "github.com/forebay/forebay/sdk/go/internal/pin"
 	"unsafe"
 )
 

@@ -6,7 +6,7 @@ package runtime
 
 import (
 	"fmt"
-	"runtime"
+	runtime "github.com/forebay/forebay/sdk/go/internal/pin"
 	"unsafe"
 )
 
