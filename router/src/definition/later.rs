@@ -1,65 +1,61 @@
 //! What columns of earlier versions came to be called, found by what they were called then.
 //!
-//! Folded once from all that is known of tables, since it is asked for each column of each version. Only a table's own names count:
+//! Gathered once from all that is known of tables, since it is asked for each column of each version. Only a table's own names count:
 //! one that was made like another is another table until it is renamed over that, and then it has its name.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::sync::Arc;
+use std::collections::{BTreeSet, HashMap};
 
-use forebay_model::{Lineage, Tie};
+use forebay_model::{Lineage, Tie, same_column};
 
 /// Database and table.
 type Table = (String, String);
-/// Each with the best of the ways in which it is known.
-type Names = BTreeMap<(Arc<Table>, Arc<str>), Tie>;
 
 /// See the module.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct LaterNames {
-    tables: HashMap<Table, OfTable>,
+    /// Each says something that none before it does.
+    pasts: Vec<Past>,
+    /// Those that speak of a table, by any name that it had; in their order.
+    of_table: HashMap<Table, Vec<usize>>,
 }
 
-/// By the names of one table at one time.
+/// What a version of a table says of those before it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-struct OfTable {
-    columns: HashMap<String, Names>,
-    /// What any column may have become.
-    any: Names,
+struct Past {
+    /// What the table was called, its last name first.
+    tables: Vec<Table>,
+    columns: Vec<Names>,
+    /// Those of `columns` that had a name, by that in lower case.
+    of_column: HashMap<String, Vec<usize>>,
+    /// What each of them was called before is not told: it may have been any.
+    lost: bool,
+}
+
+/// What a column is called, and was before.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Names {
+    now: String,
+    before: Vec<(String, Tie)>,
 }
 
 impl LaterNames {
-    /// Takes what a version of a table says of those before it.
+    /// Takes what a version of a table says of those before it. The last one of a table should come first: most that others say
+    /// it says, too, and that is not kept again.
     pub fn add<'a>(&mut self, own: (&str, &str), columns: impl Iterator<Item = &'a str>, past: &Lineage) {
-        let tables: Vec<Arc<Table>> = std::iter::once(own)
-            .chain(past.renamed())
-            .map(|(database, table)| Arc::new((database.to_owned(), table.to_owned())))
-            .collect();
-        for now in columns {
-            self.add_column(&tables, &now.into(), past.of(now).collect());
-            if past.lost {
-                for at in &tables {
-                    note(&mut self.of_table(at).any, &tables, &now.into(), Tie::Unknown);
-                }
-            }
+        let past = Past::new(own, columns, past);
+        let known = self.of_table.get(&past.tables[0]).into_iter().flatten();
+        if known.into_iter().any(|&at| self.is_said_by(at, &past)) {
+            return;
         }
-        let gone: BTreeSet<&String> = past.gone.iter().flat_map(|gone| &gone.now).collect();
-        for now in gone {
-            let of_it = past.gone.iter().filter(|gone| gone.now.contains(now));
-            let before = of_it.flat_map(|gone| gone.before.iter().map(|name| (name.as_str(), gone.by)));
-            self.add_column(&tables, &now.as_str().into(), before.collect());
+        for table in &past.tables {
+            self.of_table.entry(table.clone()).or_default().push(self.pasts.len());
         }
+        self.pasts.push(past);
     }
 
-    fn add_column(&mut self, tables: &[Arc<Table>], now: &Arc<str>, before: Vec<(&str, Tie)>) {
-        for (was, later, tie) in steps(now, before) {
-            for at in tables {
-                note(self.of_table(at).columns.entry(was.clone()).or_default(), tables, &later, tie);
-            }
-        }
-    }
-
-    fn of_table(&mut self, at: &Table) -> &mut OfTable {
-        self.tables.entry(at.clone()).or_default()
+    fn is_said_by(&self, at: usize, past: &Past) -> bool {
+        let speaks_of = |table| self.of_table.get(table).is_some_and(|of| of.binary_search(&at).is_ok());
+        past.tables.iter().all(speaks_of) && self.pasts[at].says(past)
     }
 
     /// What a table's column came, or may have come, to be called: table, column, and how that is known.
@@ -68,36 +64,91 @@ impl LaterNames {
         (database, table): (&str, &str),
         column: &str,
     ) -> impl Iterator<Item = ((&str, &str), &str, Tie)> {
-        let of_table = self.tables.get(&(database.to_owned(), table.to_owned()));
-        let known = of_table.and_then(|of_table| of_table.columns.get(&column.to_lowercase()));
-        let names = known.into_iter().chain(of_table.map(|of_table| &of_table.any)).flatten();
-        names.map(|((at, name), tie)| ((at.0.as_str(), at.1.as_str()), &**name, *tie))
+        let pasts = self.of_table.get(&(database.to_owned(), table.to_owned()));
+        let was = column.to_lowercase();
+        pasts.into_iter().flatten().flat_map(move |&at| self.pasts[at].later(&was))
     }
 }
 
-/// What a column was called, in lower case, with what it was called after that.
-fn steps(now: &Arc<str>, mut before: Vec<(&str, Tie)>) -> Vec<(String, Arc<str>, Tie)> {
-    let own = now.to_lowercase();
-    let mut steps = vec![(own.clone(), now.clone(), Tie::Renamed)];
-    // what it is computed from is no earlier name of it
-    before.retain(|(_, tie)| *tie != Tie::Computed);
-    let renamed: Vec<Arc<str>> =
-        before.iter().filter(|(_, tie)| *tie == Tie::Renamed).map(|(name, _)| (*name).into()).collect();
-    for (name, tie) in before {
-        let was = name.to_lowercase();
-        if tie == Tie::Renamed && was != own {
-            // by what it was called on the way, too
-            steps.extend(renamed.iter().map(|between| (was.clone(), between.clone(), tie)));
+impl Past {
+    fn new<'a>(own: (&str, &str), columns: impl Iterator<Item = &'a str>, past: &Lineage) -> Past {
+        let renamed = past.renamed().filter(|name| *name != own);
+        let tables = std::iter::once(own).chain(renamed);
+        let tables = tables.map(|(database, table)| (database.to_owned(), table.to_owned())).collect();
+        let mut of = Past { tables, lost: past.lost, ..Past::default() };
+        columns.for_each(|now| of.add(now, past.of(now).collect()));
+        let gone: BTreeSet<&String> = past.gone.iter().flat_map(|gone| &gone.now).collect();
+        for now in gone {
+            let of_it = past.gone.iter().filter(|gone| gone.now.contains(now));
+            let before = of_it.flat_map(|gone| gone.before.iter().map(|name| (name.as_str(), gone.by)));
+            of.add(now, before.collect());
         }
-        steps.push((was, now.clone(), tie));
+        of
     }
-    steps
+
+    fn add(&mut self, now: &str, mut before: Vec<(&str, Tie)>) {
+        // what it is computed from is no earlier name of it
+        before.retain(|(_, tie)| *tie != Tie::Computed);
+        let before = before.into_iter().map(|(name, tie)| (name.to_owned(), tie)).collect();
+        let names = Names { now: now.to_owned(), before };
+        let lowered: BTreeSet<String> = names.all().map(|(name, _)| name.to_lowercase()).collect();
+        for name in lowered {
+            self.of_column.entry(name).or_default().push(self.columns.len());
+        }
+        self.columns.push(names);
+    }
+
+    fn called(&self, name: &str) -> impl Iterator<Item = &Names> {
+        self.of_column.get(&name.to_lowercase()).into_iter().flatten().map(|&at| &self.columns[at])
+    }
+
+    /// Whether it says all of another one, as far as columns go.
+    fn says(&self, other: &Past) -> bool {
+        (self.lost || !other.lost)
+            && other.columns.iter().all(|names| self.called(&names.now).any(|known| known.say(names)))
+    }
+
+    /// What a column that was called so came to be called, in all of the tables.
+    fn later(&self, was: &str) -> Vec<((&str, &str), &str, Tie)> {
+        let known = self.called(was).flat_map(|names| names.after(was));
+        let any = self.columns.iter().filter(|_| self.lost).map(|names| (names.now.as_str(), Tie::Unknown));
+        let at = |(name, tie)| self.tables.iter().map(move |(d, t)| ((d.as_str(), t.as_str()), name, tie));
+        known.chain(any).flat_map(at).collect()
+    }
 }
 
-fn note(names: &mut Names, tables: &[Arc<Table>], column: &Arc<str>, tie: Tie) {
-    for table in tables {
-        let known = names.entry((table.clone(), column.clone())).or_insert(tie);
-        *known = tie.min(*known);
+impl Names {
+    fn all(&self) -> impl Iterator<Item = (&str, Tie)> {
+        [(self.now.as_str(), Tie::Renamed)]
+            .into_iter()
+            .chain(self.before.iter().map(|(name, tie)| (name.as_str(), *tie)))
+    }
+
+    /// Those that are sure.
+    fn renamed(&self) -> impl Iterator<Item = &str> {
+        self.all().filter(|(_, tie)| *tie == Tie::Renamed).map(|(name, _)| name)
+    }
+
+    /// Whether they say all that others do: all names as surely, and of each what came after it.
+    fn say(&self, others: &Names) -> bool {
+        let is_known = |(name, tie)| self.all().any(|(known, by)| known == name && by <= tie);
+        // of a name that is not sure, or that it has again, only its last one is told
+        let is_told = |(name, tie): &(String, Tie)| *tie == Tie::Renamed && !same_column(name, &self.now);
+        (self.now == others.now || others.before.iter().all(is_told)) && others.all().all(is_known)
+    }
+
+    /// What it was called after it was called so.
+    fn after(&self, was: &str) -> Vec<(&str, Tie)> {
+        if same_column(&self.now, was) {
+            return vec![(&self.now, Tie::Renamed)];
+        }
+        let ties = self.before.iter().filter(|(name, _)| same_column(name, was)).map(|(_, tie)| *tie);
+        match ties.min() {
+            // by what it was called on the way, too
+            Some(Tie::Renamed) => self.renamed().map(|name| (name, Tie::Renamed)).collect(),
+            Some(tie) => vec![(&self.now, tie)],
+            None => Vec::new(),
+        }
     }
 }
 
@@ -106,8 +157,12 @@ mod tests {
     use super::*;
 
     impl LaterNames {
+        /// Names that are kept.
         fn len(&self) -> usize {
-            self.tables.values().flat_map(|t| t.columns.values().chain([&t.any])).map(BTreeMap::len).sum()
+            let of = |past: &Past| {
+                past.tables.len() + past.columns.iter().map(|names| names.all().count()).sum::<usize>()
+            };
+            self.pasts.iter().map(of).sum()
         }
     }
 
@@ -141,6 +196,45 @@ mod tests {
         let names = |column: &str| later.of(("d", "t"), column).map(|(_, name, _)| name).collect::<Vec<_>>();
         assert_eq!((names("mail"), names("tel")), (vec!["email", "mail"], vec!["tel"]));
         assert!(names("note").is_empty() && names("id") == ["id"]);
+    }
+
+    #[test]
+    fn what_the_last_version_says_is_not_kept_again() {
+        let (mut past, mut versions) = (Lineage::default(), Vec::new());
+        for n in 0..50 {
+            versions.push((format!("t{n}"), format!("c{n}"), past.clone()));
+            past.add_table("d", &format!("t{n}"));
+            past.add(vec![format!("c{}", n + 1)], vec![format!("c{n}")], Tie::Renamed);
+            let before: Vec<_> = (0..n).map(|n| format!("c{n}")).collect();
+            past.add(vec![format!("c{}", n + 1)], before, Tie::Renamed);
+            past.columns.retain(|earlier| earlier.now == [format!("c{}", n + 1)]);
+        }
+        let (mut all, mut last) = (LaterNames::default(), LaterNames::default());
+        for (table, column, past) in versions.iter().rev() {
+            all.add(("d", table), ["id", column].into_iter(), past);
+        }
+        let (table, column, past) = &versions[49];
+        last.add(("d", table), ["id", column].into_iter(), past);
+        assert!(all == last && last.of(("d", "t7"), "C8").count() == 50 * 50, "{}", all.len());
+    }
+
+    #[test]
+    fn what_only_a_version_between_says_is_kept() {
+        let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
+        let (mut last, mut between) = (Lineage::default(), Lineage::default());
+        // c, d, c again; and x, of which nobody knows what it was, was called y
+        last.add(names(&["c"]), names(&["d", "c"]), Tie::Renamed);
+        between.add(names(&["d"]), names(&["c"]), Tie::Renamed);
+        last.add(names(&["y"]), names(&["x"]), Tie::Renamed);
+        last.add(names(&["y"]), names(&["a"]), Tie::Unknown);
+        between.add(names(&["x"]), names(&["a"]), Tie::Unknown);
+        let mut later = LaterNames::default();
+        later.add(("d", "t"), ["c", "y"].into_iter(), &last);
+        later.add(("d", "t"), ["d", "x"].into_iter(), &between);
+        let names = |column: &str| -> BTreeSet<&str> {
+            later.of(("d", "t"), column).map(|(_, name, _)| name).collect()
+        };
+        assert_eq!((names("c"), names("a")), (["c", "d"].into(), ["x", "y"].into()));
     }
 
     #[test]

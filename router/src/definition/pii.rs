@@ -86,11 +86,12 @@ impl Guard {
     fn named_before(&self, table: &TableSchema, column: &str) -> Option<Why> {
         let lineage = &table.lineage;
         let own = (table.database.as_str(), table.table.as_str());
-        let before = lineage.tables.iter().map(|(database, table)| (database.as_str(), table.as_str()));
+        let before = lineage.tables().map(|(database, table, tie)| ((database, table), Some(tie)));
         let mut names = Vec::new();
-        for (at, tie) in [(own, None)].into_iter().chain(before.map(|at| (at, Some(Tie::Renamed)))) {
+        for (at, tie) in [(own, None)].into_iter().chain(before) {
             names.push((at, column, tie));
-            names.extend(lineage.of(column).map(|(name, by)| (at, name, Some(by))));
+            // known no better than the table is
+            names.extend(lineage.of(column).map(|(name, by)| (at, name, tie.max(Some(by)))));
         }
         self.surest(names, false)
     }

@@ -65,7 +65,8 @@ async fn read(log: &Log) -> Result<LaterNames, Fault> {
         {
             known.add((&database, &table), columns.iter().map(String::as_str), &lineage);
         }
-        for table in log.tables().iter().filter(|table| !table.lineage.is_empty()) {
+        // the last ones first
+        for table in log.tables().iter().rev().filter(|table| !table.lineage.is_empty()) {
             let columns = table.columns.iter().map(|column| column.name.as_str());
             known.add((&table.database, &table.table), columns, &table.lineage);
         }

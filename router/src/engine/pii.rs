@@ -110,6 +110,7 @@ impl Trail {
         let of = match self.why.tie {
             None => ", tagged pii,".to_owned(),
             Some(Tie::Renamed) => format!(", {was} {name}, tagged pii,"),
+            Some(Tie::Copied) => format!(", made like {name}, tagged pii,"),
             Some(Tie::Computed) => format!(", which the server computes from {name}, tagged pii,"),
             Some(Tie::Replaced) => {
                 format!(", {may_be} {name}, tagged pii (one statement dropped the one and added the other),")
@@ -358,6 +359,13 @@ mod tests {
                 "{allowed}"
             );
         }
+        // a copy is held as what it was made like is, and says so
+        let mut copy = table(&["id", "name"]);
+        copy.lineage.add_like("shop", "people", &Default::default());
+        let aware = guard(&["shop.people.name"], &[]);
+        let told =
+            ["column `name` of shop.members, made like shop.people.name, tagged pii, comes out as it is"];
+        assert_eq!(Held::new(&aware, &copy).exposed(&aware, &copy), told);
         // a table that it was made like is another one until it gets that name
         assert_eq!(exposed(&["shop.members.email"], &[], "origin", &["mail", "email"]), [""; 0]);
         // other tables, other columns, and what something was computed from

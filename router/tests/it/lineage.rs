@@ -350,7 +350,11 @@ async fn rows_from_before_a_column_got_its_tagged_name_are_held() {
     let before = ["old.mail", "lagging.email"];
     rig.apply(&json!({
         "sources": { "db": source(&before) }, "plugins": { "mask": plugin("mask") },
-        "routes": { "old": route("old", "old", "mail"), "lag": route("lag", "lagging", "email") },
+        "routes": {
+            "old": route("old", "old", "mail"), "lag": route("lag", "lagging", "email"),
+            // nobody has tagged it yet
+            "open": route("open", "gone", "id"),
+        },
     }))
     .await;
     rig.reading().await;
@@ -359,6 +363,7 @@ async fn rows_from_before_a_column_got_its_tagged_name_are_held() {
         rig.database.exec(&format!("INSERT INTO {table} VALUES (1, '{MARK}')")).await.unwrap();
     }
     rig.passed("old", 1).await;
+    rig.passed("open", 1).await;
     // of two of them no row comes under the new name
     for sql in [
         "ALTER TABLE back RENAME COLUMN mail TO email",
@@ -385,7 +390,8 @@ async fn rows_from_before_a_column_got_its_tagged_name_are_held() {
         assert!(!told.contains(MARK), "{told}");
         let (path, body) = (format!("/v1/routes/{file}/preview"), json!({ "last": 9 }));
         let shown = rig.forebay.api("POST", &path, Some(&body)).await.unwrap();
-        assert!(shown.status == 200 && !shown.text().contains(MARK), "{}", shown.text());
+        let text = shown.text();
+        assert!(shown.status == 200 && text.contains(why) && !text.contains(MARK), "{text}");
     };
     rig.post("/v1/routes/lag/resume").await;
     stops("lag", &format!("column `mail` of {name}.lagging, which became {name}.lagging.email, tagged pii,"))
@@ -423,9 +429,21 @@ async fn rows_from_before_a_column_got_its_tagged_name_are_held() {
     let put = json!({ "to": "earliest" });
     assert_eq!(rig.forebay.api("PUT", "/v1/routes/old/offset", Some(&put)).await.unwrap().status, 200);
     stops("old", &format!("column `mail` of {name}.old, which became {name}.old.email, tagged pii,")).await;
+    // a replay with the transforms of then is refused before it begins
+    let then = json!({ "to": "earliest", "transforms": "then" });
+    let answer = rig.forebay.api("PUT", "/v1/routes/open/offset", Some(&then)).await.unwrap();
+    let why = format!("column `mail` of {name}.gone, which became {name}.gone.email, tagged pii,");
+    assert!(!answer.status.is_success() && answer.text().contains(&why), "{}", answer.text());
     let shown =
         rig.forebay.api("GET", "/v1/sources/db/tail?from=earliest&count=5", None).await.unwrap().text();
     assert!(shown.contains("(pii)") && !shown.contains(MARK), "{shown}");
+
+    // an apply knows it, too, of a table that has the earlier name now
+    rig.database.exec("CREATE TABLE staging (id INT, tel TEXT)").await.unwrap();
+    let dry = json!({ "routes": { "new": route("new", "staging", "x") } });
+    let answer = rig.forebay.api("POST", "/v1/apply?dry_run=true", Some(&dry)).await.unwrap();
+    let why = format!("column `tel` of {name}.staging, which became {name}.people.tel, tagged pii,");
+    assert!(answer.status == 422 && answer.text().contains(&why), "{}", answer.text());
 
     // what is allowed goes, by either name
     let mut allowed = route("old", "old", "x");

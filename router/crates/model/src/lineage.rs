@@ -11,7 +11,10 @@ use serde::{Deserialize, Serialize};
 /// Names in all; beyond, a lineage says only that each column may be any.
 const MOST: usize = 2000;
 
-/// Columns of one table that are gone and remembered; beyond, the first are forgotten.
+/// Tables that a table was made like: beyond, those in the middle are forgotten, so that the first names and the last stay.
+const LIKE: usize = 100;
+
+/// Names of one table's columns that are gone; beyond, the first are forgotten.
 const GONE: usize = 500;
 
 /// See the module.
@@ -51,6 +54,8 @@ pub struct Earlier {
 pub enum Tie {
     /// A statement renamed it.
     Renamed,
+    /// Its table was made like the other's. So only with a table's name: see [`Lineage::like`].
+    Copied,
     /// The server computes it from the other.
     Computed,
     /// One statement dropped the one and added the other.
@@ -104,8 +109,19 @@ impl Lineage {
         if !self.tables.contains(name) {
             self.tables.push(name.clone());
             self.like.push(name.clone());
+            if self.like.len() > LIKE {
+                let forgotten = self.like.remove(LIKE / 2);
+                self.tables.retain(|name| *name != forgotten);
+            }
             self.bound();
         }
+    }
+
+    /// Names of tables whose columns are, or are as, the columns of this one.
+    pub fn tables(&self) -> impl Iterator<Item = (&str, &str, Tie)> {
+        let renamed = self.renamed().map(|(database, table)| (database, table, Tie::Renamed));
+        let like = self.like.iter().map(|(database, table)| (database.as_str(), table.as_str(), Tie::Copied));
+        renamed.chain(like)
     }
 
     /// The names that the table itself had, without those of tables that it was made like.

@@ -140,30 +140,35 @@ fn lock(kept: &Mutex<Vec<Mapping>>) -> MutexGuard<'_, Vec<Mapping>> {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::FileExt as _;
+
     use super::*;
 
     const SIZE: usize = 1 << 20;
 
-    /// Kilobytes of memory behind a stack, and what the kernel lets one do with the page below it.
-    fn look(stack: &dyn StackMemory) -> (usize, String) {
-        let maps = std::fs::read_to_string("/proc/self/smaps").expect("smaps");
-        let at = |address: usize| {
-            let mut inside = false;
-            let lines = maps.lines().filter(move |line| {
-                let range = line.split_once(' ').and_then(|(range, _)| range.split_once('-'));
-                let range =
-                    range.map(|(from, to)| (usize::from_str_radix(from, 16), usize::from_str_radix(to, 16)));
-                if let Some((Ok(from), Ok(to))) = range {
-                    inside = (from..to).contains(&address);
-                }
-                inside
-            });
-            lines.map(str::to_owned).collect::<Vec<_>>()
+    /// Bytes of memory behind a stack.
+    fn resident(stack: &dyn StackMemory) -> usize {
+        let pagemap = std::fs::File::open("/proc/self/pagemap").expect("a page map");
+        let is_there = |address: &usize| {
+            let mut entry = [0; 8];
+            pagemap.read_exact_at(&mut entry, (address / page() * 8) as u64).expect("an entry");
+            // present, or swapped out
+            u64::from_le_bytes(entry) >> 62 != 0
         };
-        let rss = at(stack.range().start).into_iter().find(|line| line.starts_with("Rss:")).expect("a stack");
-        let rss = rss.split_whitespace().nth(1).and_then(|kb| kb.parse().ok()).expect("kB");
-        let guard = at(stack.guard_range().start.addr())[0].split(' ').nth(1).expect("rights").to_owned();
-        (rss, guard)
+        stack.range().step_by(page()).filter(is_there).count() * page()
+    }
+
+    /// What the kernel lets one do with the page below it.
+    fn guard(stack: &dyn StackMemory) -> String {
+        let at = stack.guard_range().start.addr();
+        let maps = std::fs::read_to_string("/proc/self/maps").expect("maps");
+        let is_of = |line: &&str| {
+            let (from, to) =
+                line.split_once(' ').and_then(|(range, _)| range.split_once('-')).expect("a range");
+            let [from, to] = [from, to].map(|hex| usize::from_str_radix(hex, 16).expect("an address"));
+            (from..to).contains(&at)
+        };
+        maps.lines().find(is_of).and_then(|line| line.split(' ').nth(1)).expect("rights").to_owned()
     }
 
     fn fill(stack: &dyn StackMemory) {
@@ -180,12 +185,12 @@ mod tests {
         assert_eq!((range.len(), range.end, range.start % page()), (SIZE, top, 0));
         assert_eq!(stack.guard_range().end.addr(), range.start);
         fill(&*stack);
-        assert_eq!(look(&*stack), (SIZE >> 10, "---p".to_owned()));
+        assert_eq!((resident(&*stack), guard(&*stack).as_str()), (SIZE, "---p"));
         drop(stack);
 
         let again = stacks.new_stack(SIZE, false).expect("a stack");
         assert_eq!(again.range(), range);
-        assert_eq!(look(&*again), (WARM >> 10, "---p".to_owned()));
+        assert_eq!((resident(&*again), guard(&*again).as_str()), (WARM, "---p"));
         // in use: another gets another
         let other = stacks.new_stack(SIZE, false).expect("a stack");
         assert_ne!(other.range(), range);
@@ -196,7 +201,7 @@ mod tests {
         let stacks = Stacks::default();
         fill(&*stacks.new_stack(SIZE, false).expect("a stack"));
         let clean = stacks.new_stack(SIZE, true).expect("a stack");
-        assert_eq!(look(&*clean).0, 0);
+        assert_eq!(resident(&*clean), 0);
         assert_eq!(stacks.new_stack(2 * SIZE, false).expect("a stack").range().len(), 2 * SIZE);
     }
 

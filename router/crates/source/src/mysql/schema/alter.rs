@@ -148,11 +148,19 @@ pub(super) fn alter(old: &Version, clauses: &[Clause], database: Option<&str>) -
     let mut version = Version { hidden: old.hidden, ..Version::new(columns, key, charset) };
     version.keep_key();
     version.descend(old, &renamed);
-    version.compute_all(clauses.iter().flat_map(|clause| match clause {
-        Clause::Add(added) => added.as_slice(),
-        Clause::Change(_, new) => std::slice::from_ref(new),
-        _ => &[],
-    }));
+    let mut computed: Vec<(&str, &[String])> = Vec::new();
+    for clause in clauses {
+        match clause {
+            Clause::Add(added) => computed.extend(added.iter().map(Defined::computed)),
+            Clause::Change(_, new) => computed.push(new.computed()),
+            Clause::Default(column, from) => {
+                let new = renamed.iter().find(|(was, _)| same_name(was, column)).map(|(_, new)| new);
+                computed.push((new.unwrap_or(column), from));
+            }
+            _ => {}
+        }
+    }
+    version.compute_all(computed);
     Ok(Altered { version, renamed, to })
 }
 

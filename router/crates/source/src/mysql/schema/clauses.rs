@@ -3,7 +3,7 @@
 
 use super::charsets::charset_name;
 use super::columns::{column, definition, elements, primary_key};
-use super::lex::Modes;
+use super::lex::{Modes, Token};
 use super::reader::{Reader, Unclear, unclear};
 use super::statement::{Clause, charset_option, if_exists, named};
 
@@ -59,6 +59,24 @@ fn skip_clause(at: &mut Reader<'_, '_>) -> Result<(), Unclear> {
         }
     }
     Ok(())
+}
+
+/// `[COLUMN] name SET DEFAULT ...`, if it is that and names anything.
+fn default(mut at: Reader<'_, '_>) -> Result<Option<Clause>, Unclear> {
+    at.eat("column");
+    if_exists(&mut at);
+    let Ok(column) = at.name() else { return Ok(None) };
+    if !at.eat_all(&["set", "default"]) {
+        return Ok(None);
+    }
+    let mut from = Vec::new();
+    while !at.is_end() && !at.is_mark(b',') {
+        match at.is_mark(b'(') {
+            true => from.extend(at.brackets()?.names()),
+            false => from.extend(at.bump().and_then(Token::name)),
+        }
+    }
+    Ok((!from.is_empty()).then_some(Clause::Default(column, from)))
 }
 
 /// Goes behind `a, b DESC, c`, to the comma before what is no such thing.
@@ -140,10 +158,11 @@ fn clause(at: &mut Reader<'_, '_>, modes: Modes) -> Result<Next, Unclear> {
         | "repair" | "secondary_load" | "secondary_unload" => {
             return Ok(Next::Last);
         }
-        // defaults, visibility and indexes
         "alter" => {
+            let default = default(*at)?;
+            // visibility and indexes, too
             skip_clause(at)?;
-            None
+            default
         }
         "enable" | "disable" if at.eat("keys") => None,
         "force" | "upgrade" => {

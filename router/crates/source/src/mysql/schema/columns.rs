@@ -27,6 +27,13 @@ pub(crate) struct Defined {
     pub(super) from: Vec<String>,
 }
 
+impl Defined {
+    /// The column, and the words of what it is computed from.
+    pub(super) fn computed(&self) -> (&str, &[String]) {
+        (&self.name, &self.from)
+    }
+}
+
 /// Reads `name type attributes`, up to a comma or the end.
 pub(super) fn column(at: &mut Reader<'_, '_>, modes: Modes) -> Result<Defined, Unclear> {
     let name = at.name()?;

@@ -10,7 +10,6 @@ use std::sync::Arc;
 
 use forebay_model::{Block, Lineage, TableSchema, Tie};
 
-use super::columns::Defined;
 use super::history::History;
 use super::note::{self, Key, full_name};
 use super::sqltype::SqlType;
@@ -62,13 +61,13 @@ impl Version {
         self.lineage = lineage;
     }
 
-    /// The server computes these columns from what their definitions name. They may stand in any order: one that is computed from
+    /// The server computes these columns from columns that are among these words. They may stand in any order: one that is computed from
     /// another gets all that this one is computed from.
-    pub(super) fn compute_all<'a>(&mut self, defined: impl Iterator<Item = &'a Defined>) {
-        let computed: Vec<&Defined> = defined.filter(|column| !column.from.is_empty()).collect();
+    pub(super) fn compute_all(&mut self, mut computed: Vec<(&str, &[String])>) {
+        computed.retain(|(_, words)| !words.is_empty());
         loop {
             let before = self.lineage.clone();
-            computed.iter().for_each(|column| self.compute(&column.name, &column.from));
+            computed.iter().for_each(|(column, words)| self.compute(column, words));
             if self.lineage == before {
                 return;
             }
@@ -112,6 +111,8 @@ impl Version {
         };
         let earlier = &before.lineage;
         lineage.merge(Lineage { columns: Vec::new(), ..earlier.clone() });
+        let dropped = before.columns.iter().filter(|column| here(&column.name).is_none());
+        dropped.for_each(|column| lineage.drop_column(&column.name, earlier));
         for earlier in &earlier.columns {
             let kept = earlier.now.iter().filter_map(|was| here(was)).map(|c| c.name.clone()).collect();
             lineage.add(kept, earlier.before.clone(), earlier.by);

@@ -76,6 +76,8 @@ pub(crate) enum Clause {
     Charset(String),
     AddKey(Vec<String>),
     DropKey,
+    /// SET DEFAULT of a column: the words of the expression.
+    Default(String, Vec<String>),
     /// Rows come or go without an event for each: the kind of the change, and the other table that it concerns.
     Rows(&'static str, Option<Named>),
 }

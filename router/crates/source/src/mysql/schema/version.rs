@@ -94,7 +94,7 @@ impl Version {
             elements.columns.iter().map(|c| settled(c, charset.as_deref())).collect();
         let mut version = Version { hidden: None, ..Version::new(columns, elements.key.clone(), charset) };
         version.keep_key();
-        version.compute_all(elements.columns.iter());
+        version.compute_all(elements.columns.iter().map(Defined::computed).collect());
         version
     }
 

@@ -101,10 +101,25 @@ fn what_is_computed_is_tied_in_whatever_order_it_is_told() {
         let added = format!("ALTER TABLE t ADD e2 VARCHAR(80) INVISIBLE DEFAULT {default} AFTER note");
         assert!(email(&[&added], "e2") && !had(&after(&[&added]), "t", "e2", "t.note"), "{default}");
         assert!(email(&[&format!("ALTER TABLE t MODIFY note TEXT DEFAULT {default}")], "note"), "{default}");
+        let set =
+            format!("ALTER TABLE t ALTER COLUMN note SET DEFAULT {default}, RENAME COLUMN note TO text");
+        assert!(email(&[&set], "text") && !email(&[&set], "id"), "{default}");
     }
     let plain = "ALTER TABLE t ADD e2 TEXT DEFAULT 'email' NOT NULL COMMENT 'email' REFERENCES o (email), ADD e3 INT AFTER email, \
                  ADD e4 INT DEFAULT 1 AFTER email, ADD e5 INT DEFAULT -1 CHECK (email > 1)";
     assert!(["e2", "e3", "e4", "e5"].iter().all(|column| !email(&[plain], column)));
+    for plain in [
+        "SET DEFAULT 'email', ADD email2 INT",
+        "SET DEFAULT (LOWER('email'))",
+        "DROP DEFAULT, DROP email",
+        "SET INVISIBLE",
+    ] {
+        assert!(!email(&[&format!("ALTER TABLE t ALTER note {plain}")], "note"), "{plain}");
+    }
+    assert!(email(
+        &["ALTER TABLE t ALTER note SET DEFAULT (UPPER(`email`)), ALTER INDEX i INVISIBLE"],
+        "note"
+    ));
     // and lets a column be renamed that another is computed from
     let mail = |statements: &[&str], column: &str| had(&after(statements), "t", column, "t.mail");
     for kind in ["AS (LOWER(email)) STORED", "DEFAULT (LOWER(email))"] {
@@ -140,6 +155,26 @@ fn a_table_that_is_made_like_another_is_another_until_it_gets_the_name() {
         let swapped = after(&[&past[..], &[made], &swap].concat());
         assert_eq!(renamed(&swapped, "v"), ["t", "t_b"], "{made}");
         assert!(had(&swapped, "v", "email", "u.email"), "{made}");
+    }
+}
+
+#[test]
+fn a_table_that_is_archived_again_and_again_is_not_lost() {
+    for swapped in [false, true] {
+        let mut history = after(&["RENAME TABLE t TO first", "RENAME TABLE first TO log"]);
+        for n in 0..2100 {
+            let new = match swapped {
+                false => format!("RENAME TABLE log TO log_{n}; CREATE TABLE log LIKE log_{n}"),
+                true => format!("CREATE TABLE tmp_{n} LIKE log; RENAME TABLE log TO log_{n}, tmp_{n} TO log"),
+            };
+            for statement in new.split("; ") {
+                say(&mut history, statement);
+            }
+            say(&mut history, &format!("DROP TABLE log_{n}"));
+        }
+        assert!(had(&history, "log", "email", "t.email") && !had(&history, "log", "note", "t.email"));
+        let lineage = &history.tables[&key("log")].as_ref().unwrap().lineage;
+        assert!(!lineage.lost && lineage.tables.len() < 200, "{}", lineage.tables.len());
     }
 }
 
@@ -229,6 +264,11 @@ fn what_nobody_tells_is_suspected() {
     let mut renamed = after(&["ALTER TABLE t RENAME COLUMN email TO mail"]);
     seen(&mut renamed, &["id", "mail", "other", "n"]);
     assert!(had(&renamed, "t", "mail", "t.email"));
+    // also of a column that went unseen: earlier rows have its earlier name
+    let mut hidden = after(&["ALTER TABLE t RENAME COLUMN email TO mail"]);
+    seen(&mut hidden, &["id", "note", "n"]);
+    let gone = &hidden.tables[&key("t")].as_ref().unwrap().lineage.gone;
+    assert!(gone.iter().any(|column| column.now == ["mail"] && column.before == ["email"]), "{gone:?}");
     // a statement that was not understood leaves what was known
     let mut unclear = history();
     say(&mut unclear, TABLE);
