@@ -104,8 +104,11 @@ impl Past {
 
     /// Whether it says all of another one, as far as columns go.
     fn says(&self, other: &Past) -> bool {
-        (self.lost || !other.lost)
-            && other.columns.iter().all(|names| self.called(&names.now).any(|known| known.say(names)))
+        // what is lost is told by the last names alone
+        let is_told = |known: &Names, names: &Names| !other.lost || known.now == names.now;
+        let is_said =
+            |names: &Names| self.called(&names.now).any(|known| is_told(known, names) && known.say(names));
+        (self.lost || !other.lost) && other.columns.iter().all(is_said)
     }
 
     /// What a column that was called so came to be called, in all of the tables.
@@ -129,23 +132,21 @@ impl Names {
         self.all().filter(|(_, tie)| *tie == Tie::Renamed).map(|(name, _)| name)
     }
 
-    /// Whether they say all that others do: all names as surely, and of each what came after it.
+    /// Whether they say all that others do: each of those was a name before, and as sure; of one that is not, the last name is the same.
     fn say(&self, others: &Names) -> bool {
-        let is_known = |(name, tie)| self.all().any(|(known, by)| known == name && by <= tie);
-        // of a name that is not sure, or that it has again, only its last one is told
-        let is_told = |(name, tie): &(String, Tie)| *tie == Tie::Renamed && !same_column(name, &self.now);
-        (self.now == others.now || others.before.iter().all(is_told)) && others.all().all(is_known)
+        let had = |name: &str, tie| self.before.iter().any(|(known, by)| known == name && *by <= tie);
+        let is_last = self.now == others.now;
+        let is_told = |(name, tie): &(String, Tie)| had(name, *tie) && (is_last || *tie == Tie::Renamed);
+        (is_last || had(&others.now, Tie::Renamed)) && others.before.iter().all(is_told)
     }
 
     /// What it was called after it was called so.
     fn after(&self, was: &str) -> Vec<(&str, Tie)> {
-        if same_column(&self.now, was) {
-            return vec![(&self.now, Tie::Renamed)];
-        }
         let ties = self.before.iter().filter(|(name, _)| same_column(name, was)).map(|(_, tie)| *tie);
         match ties.min() {
-            // by what it was called on the way, too
+            // by what it was called on the way, too, also if it has the name again
             Some(Tie::Renamed) => self.renamed().map(|name| (name, Tie::Renamed)).collect(),
+            _ if same_column(&self.now, was) => vec![(&self.now, Tie::Renamed)],
             Some(tie) => vec![(&self.now, tie)],
             None => Vec::new(),
         }
@@ -220,21 +221,31 @@ mod tests {
 
     #[test]
     fn what_only_a_version_between_says_is_kept() {
-        let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
-        let (mut last, mut between) = (Lineage::default(), Lineage::default());
-        // c, d, c again; and x, of which nobody knows what it was, was called y
-        last.add(names(&["c"]), names(&["d", "c"]), Tie::Renamed);
-        between.add(names(&["d"]), names(&["c"]), Tie::Renamed);
-        last.add(names(&["y"]), names(&["x"]), Tie::Renamed);
-        last.add(names(&["y"]), names(&["a"]), Tie::Unknown);
-        between.add(names(&["x"]), names(&["a"]), Tie::Unknown);
-        let mut later = LaterNames::default();
-        later.add(("d", "t"), ["c", "y"].into_iter(), &last);
-        later.add(("d", "t"), ["d", "x"].into_iter(), &between);
-        let names = |column: &str| -> BTreeSet<&str> {
-            later.of(("d", "t"), column).map(|(_, name, _)| name).collect()
+        // what a column was called last, what it or another was before, and how that is known; the same of the version between
+        type Said = (&'static str, Vec<(&'static str, Tie)>);
+        let kept = |last: Said, between: Said, was: &str| -> Vec<String> {
+            let mut later = LaterNames::default();
+            for (now, before) in [last, between] {
+                let mut past = Lineage::default();
+                before
+                    .into_iter()
+                    .for_each(|(name, tie)| past.add(vec![now.to_owned()], vec![name.to_owned()], tie));
+                later.add(("d", "t"), [now].into_iter(), &past);
+            }
+            let names: BTreeSet<_> = later.of(("d", "t"), was).map(|(_, name, _)| name.to_owned()).collect();
+            names.into_iter().collect()
         };
-        assert_eq!((names("c"), names("a")), (["c", "d"].into(), ["x", "y"].into()));
+        // c, then d, then c again
+        let again = kept(("c", vec![("d", Tie::Renamed)]), ("d", vec![("c", Tie::Renamed)]), "c");
+        assert_eq!(again, ["c", "d"]);
+        let told = kept(("C", vec![("c", Tie::Renamed), ("d", Tie::Renamed)]), ("x", vec![]), "c");
+        assert_eq!(told, ["C", "c", "d"]);
+        // nobody knows whether a became what was x, and then y
+        let last = ("y", vec![("x", Tie::Renamed), ("a", Tie::Unknown)]);
+        assert_eq!(kept(last, ("x", vec![("a", Tie::Unknown)]), "a"), ["x", "y"]);
+        // it is known of one of them
+        let sure = kept(("y", vec![("a", Tie::Unknown)]), ("y", vec![("a", Tie::Renamed)]), "a");
+        assert_eq!(sure, ["a", "y"]);
     }
 
     #[test]

@@ -24,4 +24,5 @@ mod secrets;
 mod snapshots;
 mod source;
 mod swap;
+mod tagged;
 mod workbench;

@@ -104,7 +104,7 @@ pub(crate) async fn describe(
         .query(&format!(
             "SELECT TABLE_SCHEMA, TABLE_NAME, COLUMN_NAME, DATA_TYPE, COLUMN_TYPE, IS_NULLABLE, \
              NUMERIC_PRECISION, NUMERIC_SCALE, DATETIME_PRECISION, CHARACTER_OCTET_LENGTH, \
-             CHARACTER_SET_NAME, COLLATION_NAME, CONCAT_WS(' ', GENERATION_EXPRESSION, COLUMN_DEFAULT) \
+             CHARACTER_SET_NAME, COLLATION_NAME, {EXPRESSION} \
              FROM information_schema.COLUMNS \
              WHERE {wanted} ORDER BY TABLE_SCHEMA, TABLE_NAME, ORDINAL_POSITION"
         ))
@@ -196,8 +196,30 @@ pub(crate) fn quoted(name: &str) -> String {
     format!("`{}`", name.replace('`', "``"))
 }
 
+/// Of information_schema.COLUMNS: what the server computes a column, or its default, from. MySQL tells plain defaults as they are, and
+/// marks the others.
+pub(crate) const EXPRESSION: &str = "CONCAT_WS(' ', NULLIF(GENERATION_EXPRESSION, ''), \
+     IF(VERSION() LIKE '%MariaDB%' OR EXTRA LIKE '%DEFAULT_GENERATED%', COLUMN_DEFAULT, NULL))";
+
+/// Whether an expression is one text in quotes: such are the plain defaults that MariaDB tells.
+fn is_constant(expression: &str) -> bool {
+    let Some(mut rest) = expression.strip_prefix('\'') else { return false };
+    while let Some(at) = rest.find(['\'', '\\']) {
+        let behind = &rest[at + 1..];
+        let escapes = rest[at..].starts_with('\\') || behind.starts_with('\'');
+        match behind.chars().next().filter(|_| escapes) {
+            Some(taken) => rest = &behind[taken.len_utf8()..],
+            None => return behind.is_empty() && rest[at..].starts_with('\''),
+        }
+    }
+    false
+}
+
 /// Which of these columns an expression names that information_schema tells: it quotes them. A text may seem to name one, too.
 pub(crate) fn named_in<'a>(expression: &str, columns: impl Iterator<Item = &'a str>) -> Vec<String> {
+    if is_constant(expression) {
+        return Vec::new();
+    }
     let expression = expression.to_lowercase();
     let ansi = |name: &str| format!("\"{}\"", name.replace('"', "\"\""));
     let is_named = |name: &&str| {
@@ -409,5 +431,13 @@ mod tests {
         assert_eq!(named("concat(lower(`email`),_utf8mb4\\'-\\',`a``b`)"), ["a`b", "Email"]);
         assert_eq!(named("lcase(\"mail\")"), ["mail"]);
         assert!(named("mail").is_empty());
+        for constant in ["''", "'{\"mail\": true}'", "'it''s `mail`'", r"'a\'`mail`\\'"] {
+            assert!(is_constant(constant), "{constant}");
+        }
+        for other in
+            ["", "`mail`", "'a' + `mail`", "'a''' + `mail` + 'b'", r"'\\' + `mail`", "'", r"'\'", r"'\"]
+        {
+            assert!(!is_constant(other), "{other}");
+        }
     }
 }

@@ -3,7 +3,7 @@
 
 use super::charsets::charset_name;
 use super::columns::{column, definition, elements, primary_key};
-use super::lex::{Modes, Token};
+use super::lex::Modes;
 use super::reader::{Reader, Unclear, unclear};
 use super::statement::{Clause, charset_option, if_exists, named};
 
@@ -73,7 +73,7 @@ fn default(mut at: Reader<'_, '_>) -> Result<Option<Clause>, Unclear> {
     while !at.is_end() && !at.is_mark(b',') {
         match at.is_mark(b'(') {
             true => from.extend(at.brackets()?.names()),
-            false => from.extend(at.bump().and_then(Token::name)),
+            false => from.extend(at.bump_name()),
         }
     }
     Ok((!from.is_empty()).then_some(Clause::Default(column, from)))

@@ -88,7 +88,7 @@ pub(super) fn definition(name: String, at: &mut Reader<'_, '_>, modes: Modes) ->
                 has_default = true;
                 let _ = at.eat_mark(b'-') || at.eat_mark(b'+');
                 if !at.is_mark(b'(') {
-                    defined.from.extend(at.bump().and_then(Token::name));
+                    defined.from.extend(at.bump_name());
                 }
             }
             "serial" if at.eat_all(&["default", "value"]) => (defined.nullable, told) = (false, true),

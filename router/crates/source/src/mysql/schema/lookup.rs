@@ -20,7 +20,7 @@ use super::note::Key;
 use super::place::Place;
 use super::sqltype::SqlType;
 use super::version::{ColumnDef, Version};
-use crate::mysql::catalog::named_in;
+use crate::mysql::catalog::{EXPRESSION, named_in};
 use crate::mysql::wire::{Conn, WireError};
 use crate::mysql::{Config, faults, identity};
 
@@ -115,7 +115,7 @@ async fn read(conn: &mut Conn, config: &Config, one: Option<&Key>) -> Result<Cat
     let columns = conn
         .query(&format!(
             "SELECT TABLE_SCHEMA, TABLE_NAME, COLUMN_NAME, COLUMN_TYPE, IS_NULLABLE, CHARACTER_SET_NAME, \
-             CONCAT_WS(' ', GENERATION_EXPRESSION, COLUMN_DEFAULT) \
+             {EXPRESSION} \
              FROM information_schema.COLUMNS WHERE TABLE_SCHEMA NOT IN {system}{of_one} \
              ORDER BY TABLE_SCHEMA, TABLE_NAME, ORDINAL_POSITION"
         ))

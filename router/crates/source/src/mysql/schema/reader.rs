@@ -116,8 +116,14 @@ impl<'t, 'a> Reader<'t, 'a> {
     }
 
     /// Every word from here on that may be a name.
-    pub(super) fn names(self) -> impl Iterator<Item = String> {
-        self.tokens[self.at..].iter().filter_map(Token::name)
+    pub(super) fn names(mut self) -> impl Iterator<Item = String> {
+        std::iter::from_fn(move || (!self.is_end()).then(|| self.bump_name())).flatten()
+    }
+
+    /// Goes behind a word of an expression; it, if it may be a name. One before a text, as in `b'1'`, says what that is.
+    pub(super) fn bump_name(&mut self) -> Option<String> {
+        let name = self.bump()?.name();
+        name.filter(|_| !matches!(self.peek(), Some(Token::Text(_))))
     }
 
     /// Goes behind the bracket that closes the one at hand.

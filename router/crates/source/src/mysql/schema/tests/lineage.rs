@@ -108,6 +108,15 @@ fn what_is_computed_is_tied_in_whatever_order_it_is_told() {
     let plain = "ALTER TABLE t ADD e2 TEXT DEFAULT 'email' NOT NULL COMMENT 'email' REFERENCES o (email), ADD e3 INT AFTER email, \
                  ADD e4 INT DEFAULT 1 AFTER email, ADD e5 INT DEFAULT -1 CHECK (email > 1)";
     assert!(["e2", "e3", "e4", "e5"].iter().all(|column| !email(&[plain], column)));
+    let typed = [
+        "ADD b INT",
+        "ALTER note SET DEFAULT b'1'",
+        "ADD c BIT DEFAULT b'1'",
+        "ALTER n SET DEFAULT (DATE'2020-01-01' + b'1')",
+    ]
+    .map(|clause| format!("ALTER TABLE t {clause}"));
+    let typed = after(&typed.each_ref().map(String::as_str));
+    assert!(["note", "c", "n"].iter().all(|column| !had(&typed, "t", column, "t.b")));
     for plain in [
         "SET DEFAULT 'email', ADD email2 INT",
         "SET DEFAULT (LOWER('email'))",
